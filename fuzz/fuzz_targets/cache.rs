@@ -1,5 +1,5 @@
-//! Documents of the cache, which other programs of the user may change: notes, copies of headers and
-//! commits, and the lines of a state that was proved, which are those of a checkpoint.
+//! Documents of the cache, which other programs of the user may change: notes, copies of headers
+//! and commits, and the lines of a state that was proved, which are those of a checkpoint.
 
 #![no_main]
 

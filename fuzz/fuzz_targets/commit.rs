@@ -1,5 +1,5 @@
-//! A commit: what is read is written again and says the same, or is refused. Its bytes may be others,
-//! for JSON has more than one form.
+//! A commit: what is read is written again and says the same, or is refused. Its bytes may be
+//! others, for JSON has more than one form.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! The configuration file: it is read, or an error says what is wrong. The rest of the program, with
-//! the network library, is not built for it: these are its own files.
+//! The configuration file: it is read, or an error says what is wrong. The rest of the program,
+//! with the network library, is not built for it: these are its own files.
 
 #![no_main]
 #![allow(dead_code, unused_imports, reason = "the program uses more of these files")]

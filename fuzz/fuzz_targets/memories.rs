@@ -1,5 +1,5 @@
-//! Corpora and vectors as a program reads them: the same number of entries as we count, and whatever
-//! we take for an array can be read or is refused with a reason.
+//! Corpora and vectors as a program reads them: the same number of entries as we count, and
+//! whatever we take for an array can be read or is refused with a reason.
 
 #![no_main]
 

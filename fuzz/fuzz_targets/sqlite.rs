@@ -1,5 +1,5 @@
-//! A file that claims to be a database: its head becomes that of a settled one, once and for all; and
-//! what the library makes of the file is a sound copy or an error.
+//! A file that claims to be a database: its head becomes that of a settled one, once and for all;
+//! and what the library makes of the file is a sound copy or an error.
 
 #![no_main]
 

@@ -1,15 +1,16 @@
 //! The program of the user that computes again what merges have left out.
 //!
-//! It works as a command under `cogzy-vault hold --` does: no group is sent or replaced meanwhile, and
-//! what it writes is sent as one. The device that made the generation starts it at once; any other one
-//! only if the members are still missing ten minutes later. So mostly one device computes them, and
-//! the first result that is sent stands.
+//! It works as a command under `cogzy-vault hold --` does: no group is sent or replaced meanwhile,
+//! and what it writes is sent as one. The device that made the generation starts it at once; any
+//! other one only if the members are still missing ten minutes later. So mostly one device computes
+//! them, and the first result that is sent stands.
 //!
-//! Only the device's own configuration names it: nothing that comes from the bucket starts a program,
-//! and it is told which files are missing on its standard input and never in its arguments.
+//! Only the device's own configuration names it: nothing that comes from the bucket starts a
+//! program, and it is told which files are missing on its standard input and never in its
+//! arguments.
 //!
-//! Like a hook it is a process group with a guard, which ends it after a time even where the daemon is
-//! killed. A crash forgets its runs: the next daemon starts it anew.
+//! Like a hook it is a process group with a guard, which ends it after a time even where the daemon
+//! is killed. A crash forgets its runs: the next daemon starts it anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -125,8 +126,8 @@ impl Rebuilds {
         self.left_out = left_out;
     }
 
-    /// Starts the program for a group, if that is due, and takes in the end of one that ran. True if
-    /// one has ended: what it wrote is to be looked at.
+    /// Starts the program for a group, if that is due, and takes in the end of one that ran. True
+    /// if one has ended: what it wrote is to be looked at.
     pub(super) async fn come_round(&mut self, now_ms: u64) -> bool {
         let ended = self.under_way.take_if(|(_, run)| run.is_finished());
         let has_ended = ended.is_some();

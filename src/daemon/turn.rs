@@ -15,8 +15,8 @@ use cogzy_engine::sync::{Advice, Interrupt, Progress, Report, Request, SyncError
 
 impl Daemon {
     /// Runs one cycle, and hands its news to the scheduler, the board and the subscribers. With
-    /// `settle` it first waits for files that were written a moment ago; with `places` it looks only
-    /// at those, where that is enough.
+    /// `settle` it first waits for files that were written a moment ago; with `places` it looks
+    /// only at those, where that is enough.
     pub(super) async fn turn(
         &mut self,
         course: &mut Course,

@@ -1,5 +1,5 @@
-//! What was computed from memories, beside a merge of them: a flat index is rewritten, everything else
-//! is left out until it is computed again.
+//! What was computed from memories, beside a merge of them: a flat index is rewritten, everything
+//! else is left out until it is computed again.
 
 use std::path::Path;
 
@@ -105,8 +105,8 @@ async fn memories_are_merged_without_the_clusters_and_the_graph_of_either_side()
     assert_eq!((devices[0].text(CLUSTERS), left_out(&mut devices[1]).len()), (None, 1));
 }
 
-/// Both wrote the same, or one of them only what changes by itself: what one of them computed belongs
-/// to the result.
+/// Both wrote the same, or one of them only what changes by itself: what one of them computed
+/// belongs to the result.
 #[tokio::test]
 async fn what_was_computed_for_the_result_stays() {
     let folder = fresh_folder();

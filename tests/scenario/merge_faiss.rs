@@ -1,5 +1,6 @@
 //! Merged groups as the real numpy and faiss read them: every row beside its memory, and every
-//! neighbour the right one. `tests/merge/faiss_groups.py` writes the versions and reads the results.
+//! neighbour the right one. `tests/merge/faiss_groups.py` writes the versions and reads the
+//! results.
 //!
 //! `COGZY_TEST_FAISS` names a Python that has both; `.ci/run` has one.
 
@@ -43,8 +44,8 @@ fn side(opened: &[(Box<dyn ReadFile>, u64)]) -> Side<'_> {
     Side { corpus: of(0), rows: vec![of(1), of(2)] }
 }
 
-/// Merges the versions in a folder into `merged` below it. False if they are refused, as they are to
-/// be where the array is stored by columns.
+/// Merges the versions in a folder into `merged` below it. False if they are refused, as they are
+/// to be where the array is stored by columns.
 fn merged(folder: &Path) -> bool {
     let [base, here, there] = ["base", "here", "there"].map(|name| open(&folder.join(name)));
     let rows = vec![(Kind::Matrix, FILES[1].to_owned()), (Kind::Index, FILES[2].to_owned())];

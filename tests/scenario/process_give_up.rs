@@ -1,4 +1,5 @@
-//! `verify --repair --give-up`: it says what goes, asks, and is done once; alone and through a daemon.
+//! `verify --repair --give-up`: it says what goes, asks, and is done once; alone and through a
+//! daemon.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -150,8 +150,8 @@ async fn while_a_command_runs_under_hold_nothing_is_sent_and_then_all_at_once() 
     let ended = tokio::time::timeout(PATIENCE, running.wait()).await.expect("hold hangs").unwrap();
     assert_eq!(ended.code(), Some(0));
     two.sync().await;
-    // The other device was first, so its memories stand where the command wrote the same ones: these
-    // are a conflict.
+    // The other device was first, so its memories stand where the command wrote the same ones:
+    // these are a conflict.
     for machine in [&one, &two] {
         let count = entries(&machine.read("corpus/nodes.json").unwrap());
         assert_eq!(rows(&machine.read("vectors/nodes.npy").unwrap()), count, "{}", machine.name);

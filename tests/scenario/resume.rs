@@ -1,5 +1,5 @@
-//! A push that is broken off goes on where it was: what was sent is not sent again, and what was cut
-//! into chunks is not read again.
+//! A push that is broken off goes on where it was: what was sent is not sent again, and what was
+//! cut into chunks is not read again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -72,8 +72,8 @@ async fn what_is_sent_while_a_program_writes_is_a_state_that_it_committed() {
             begun.recv().unwrap();
             let both = async {
                 for round in 1..=ROUNDS {
-                    // While one writes, it may be busy at the moment of a scan: on a slow machine many
-                    // times.
+                    // While one writes, it may be busy at the moment of a scan: on a slow machine
+                    // many times.
                     let ran = one.run(&["sync", "--json"]).await;
                     assert!(matches!(ran.code, Some(0 | 9)), "{ran:?}");
                     two.sync().await;

@@ -100,7 +100,8 @@ impl Handles {
         self.read(async move |engine| engine.verify(deep, &shown).await).await
     }
 
-    /// Checks everything, and repairs. The daemon's thread is only needed for what is to be written.
+    /// Checks everything, and repairs. The daemon's thread is only needed for what is to be
+    /// written.
     pub(super) async fn look_for_damage(
         &self,
         request: VerifyRequest,

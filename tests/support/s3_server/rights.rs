@@ -10,8 +10,8 @@ pub struct Rights(Vec<Right>);
 #[derive(Debug, Clone)]
 struct Right {
     action: String,
-    /// Beginning of the keys, or of the prefixes of listings, that it is for. None for the bucket as
-    /// a whole.
+    /// Beginning of the keys, or of the prefixes of listings, that it is for. None for the bucket
+    /// as a whole.
     beginning: Option<String>,
 }
 
@@ -32,8 +32,8 @@ impl Rights {
         Self(statements.iter().flat_map(|statement| of_statement(statement, bucket)).collect())
     }
 
-    /// The rights of a B2 key with these capabilities, below a prefix of names: what each lets a key
-    /// do by the S3 interface.
+    /// The rights of a B2 key with these capabilities, below a prefix of names: what each lets a
+    /// key do by the S3 interface.
     pub fn of_capabilities(capabilities: &str, beginning: &str) -> Self {
         let right = |action: &str, on_bucket: bool| Right {
             action: format!("s3:{action}"),
@@ -84,8 +84,8 @@ impl Rights {
         };
         let about = wish.key.unwrap_or(&listed);
         let may = self.may(action, Some(about));
-        // Who may not list is not told that an object is missing: the condition on a prefix holds for
-        // listings alone.
+        // Who may not list is not told that an object is missing: the condition on a prefix holds
+        // for listings alone.
         let reads = matches!(wish.operation, "GetObject" | "HeadObject");
         may && (!reads || wish.is_there || self.may("ListBucket", None))
     }

@@ -138,8 +138,8 @@ pub struct ErrorDocument {
     /// True if nothing has been synced for so long that this error comes before everything else.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub alarm: bool,
-    /// True if nothing is wrong: the path is waited for, such as a file that was written a moment ago,
-    /// and tried again without anybody doing anything.
+    /// True if nothing is wrong: the path is waited for, such as a file that was written a moment
+    /// ago, and tried again without anybody doing anything.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub waits: bool,
 }

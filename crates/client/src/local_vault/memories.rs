@@ -87,8 +87,9 @@ impl Reading<'_> {
     }
 }
 
-/// The memories of a group as they stood when they were asked for. Only what says where each of them
-/// stands is in memory, so they may be larger than that; and nobody is locked out while they are read.
+/// The memories of a group as they stood when they were asked for. Only what says where each of
+/// them stands is in memory, so they may be larger than that; and nobody is locked out while they
+/// are read.
 pub struct Memories(memories::Shelf);
 
 impl Memories {
@@ -130,9 +131,9 @@ impl LocalVault {
         Ok(self.reading()?.memories(group, &[id.into()].into())?.pop())
     }
 
-    /// Writes a memory: the one with its `id`, or a new one at the end. Without a vector, one that is
-    /// there keeps its own. Nothing else in the files is touched, and an index whose rows are those
-    /// of the array follows.
+    /// Writes a memory: the one with its `id`, or a new one at the end. Without a vector, one that
+    /// is there keeps its own. Nothing else in the files is touched, and an index whose rows are
+    /// those of the array follows.
     ///
     /// # Errors
     /// See [`LocalVaultError`].

@@ -6,8 +6,8 @@
 //! Invariants:
 //! - A chunk that [`Ingested`] names is known to the vault or is in a pack of this run.
 //! - Each chunk goes into at most one pack of a run.
-//! - Memory is bounded by one pack, a few chunks and a megabyte of lists, plus 32 bytes per new chunk
-//!   of the run.
+//! - Memory is bounded by one pack, a few chunks and a megabyte of lists, plus 32 bytes per new
+//!   chunk of the run.
 //! - A file that fails midway, or a crash, leaves unused chunks, which are harmless.
 
 use std::collections::HashSet;

@@ -26,11 +26,11 @@ pub enum Spelling {
     Plain,
     /// In the escape.
     Escaped,
-    /// The names themselves, on a disk that holds every name. Names in the escape came from a disk that does
-    /// not, and are read as what they stand for.
+    /// The names themselves, on a disk that holds every name. Names in the escape came from a disk
+    /// that does not, and are read as what they stand for.
     Mixed,
-    /// The names themselves, on a disk that does not hold every name: those that it does not hold are
-    /// refused.
+    /// The names themselves, on a disk that does not hold every name: those that it does not hold
+    /// are refused.
     Refused,
 }
 

@@ -195,9 +195,9 @@ pub trait Fs: Send + Sync + Debug {
     /// Errors of the system; `AlreadyExists` if the name is taken.
     fn create(&self, path: &Path) -> io::Result<Box<dyn WriteFile>>;
 
-    /// Creates a new file like [`Fs::create`], of which most bytes will be those at the same places of
-    /// `like`: where the file system can share blocks, those are not written again. `like` stays as it
-    /// is, and need not exist.
+    /// Creates a new file like [`Fs::create`], of which most bytes will be those at the same places
+    /// of `like`: where the file system can share blocks, those are not written again. `like` stays
+    /// as it is, and need not exist.
     ///
     /// # Errors
     /// See [`Fs::create`].

@@ -59,8 +59,8 @@ pub fn note_claim(cache: &dyn ObjectCache, key: &str, why: &str) {
     write(cache, &name, &Claim { why: why.to_owned(), since_ms: cache.now_ms(), dismissed: false });
 }
 
-/// Notes objects below `commits/` whose names no commit has. If these are all that there are, others
-/// are forgotten; a poll lists only a part, and does not look for them.
+/// Notes objects below `commits/` whose names no commit has. If these are all that there are,
+/// others are forgotten; a poll lists only a part, and does not look for them.
 pub(super) fn note_odd_names(cache: &dyn ObjectCache, names: &[&str], is_all: bool) {
     for name in names.iter().take(ODD_NAMES) {
         note_claim(cache, name, "no commit has such a name: it is not read");

@@ -20,7 +20,8 @@ pub struct Node {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Graph {
     nodes: BTreeMap<CommitKey, Node>,
-    /// Number of known children, of commits that have any, whether or not they are known themselves.
+    /// Number of known children, of commits that have any, whether or not they are known
+    /// themselves.
     children: BTreeMap<CommitKey, usize>,
     /// Commits without a child.
     heads: BTreeSet<CommitKey>,

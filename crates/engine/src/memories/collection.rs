@@ -92,8 +92,8 @@ impl Collection {
     }
 
     /// The files of the group of this name, as this device knows the groups of the vault; before it
-    /// knows any, those of the app: `corpus/<name>.json`, `vectors/<name>.npy`, and whatever lies in
-    /// `indexes/`.
+    /// knows any, those of the app: `corpus/<name>.json`, `vectors/<name>.npy`, and whatever lies
+    /// in `indexes/`.
     ///
     /// # Errors
     /// See [`NoCollection`].

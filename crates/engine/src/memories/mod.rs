@@ -12,8 +12,8 @@
 //! - Of several requests that are carried out as one, each finds the state that those before it
 //!   leave, and one that fails leaves the others as they would be without it.
 //!
-//! Not decided here: what becomes of an index of another kind than flat, which is left as it is; and
-//! whether the group is sent. A crash leaves what [`crate::vault::transact()`] says.
+//! Not decided here: what becomes of an index of another kind than flat, which is left as it is;
+//! and whether the group is sent. A crash leaves what [`crate::vault::transact()`] says.
 
 mod collection;
 mod together;
@@ -109,8 +109,8 @@ pub struct Place<'a> {
 }
 
 /// Carries out several requests one after the other, and puts the result in place as one. Each has
-/// its own result, in the same order. None of several may have to do with
-/// files of its own ([`Transaction::concerns_files`]), and no two may have one id. Blocks like [`write`].
+/// its own result, in the same order. None of several may have to do with files of its own
+/// ([`Transaction::concerns_files`]), and no two may have one id. Blocks like [`write()`].
 #[must_use]
 pub fn write_together(
     place: Place<'_>,
@@ -121,8 +121,8 @@ pub fn write_together(
     Batch::new(place, requests).carry_out(id, now_ms)
 }
 
-/// Finds memories by id, in the order of the corpus. The caller sees to it that no generation is put
-/// in place meanwhile ([`Layout::apply_lock`]).
+/// Finds memories by id, in the order of the corpus. The caller sees to it that no generation is
+/// put in place meanwhile ([`Layout::apply_lock`]).
 ///
 /// # Errors
 /// See [`MemoriesError`]. A corpus that does not exist has no memories.
@@ -141,8 +141,8 @@ pub fn read(
     }
 }
 
-/// The open files of a corpus, to be read memory by memory. Other programs may put new ones in their
-/// place meanwhile.
+/// The open files of a corpus, to be read memory by memory. Other programs may put new ones in
+/// their place meanwhile.
 pub struct Shelf {
     collection: Collection,
     corpus: Option<OpenFile>,

@@ -172,7 +172,8 @@ fn of_several_each_finds_what_those_before_it_leave_and_gets_its_own_answer() {
     ]);
     assert_eq!(shown(&layout), now);
     assert_eq!(crate::vault::together(&RealFs, &layout).unwrap().len(), 1, "they are sent as one");
-    // The same ids again get the same answers, together and alone; the refused one may be right now.
+    // The same ids again get the same answers, together and alone; the refused one may be right
+    // now.
     let again = all(&RealFs, &layout, &requests[..2], 2);
     assert_eq!(
         [again[0].as_ref().unwrap(), again[1].as_ref().unwrap()],

@@ -138,8 +138,8 @@ impl<'r> Batch<'r> {
         by_path.into_values().collect()
     }
 
-    /// Carries out the open requests on the corpora, one after the other. Those that cannot be carried
-    /// out get their results.
+    /// Carries out the open requests on the corpora, one after the other. Those that cannot be
+    /// carried out get their results.
     fn take(
         &mut self,
         corpora: &mut [(&'r Collection, Result<Editing<'_>, Arc<MemoriesError>>)],

@@ -24,8 +24,8 @@ pub struct Found {
     pub vector: Option<Vec<f64>>,
 }
 
-/// The memories of a corpus, in its order. In memory are the ids and digests of all, and the text and
-/// the vector of the one that is read.
+/// The memories of a corpus, in its order. In memory are the ids and digests of all, and the text
+/// and the vector of the one that is read.
 pub struct Walk<'a> {
     document: Document<'a>,
     rows: Option<Rows<'a>>,
@@ -33,8 +33,8 @@ pub struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// Begins with the first one. `array` is the file of the vectors, with its name; without it none
-    /// is read.
+    /// Begins with the first one. `array` is the file of the vectors, with its name; without it
+    /// none is read.
     ///
     /// # Errors
     /// If the files cannot be read as memories, or do not fit together.

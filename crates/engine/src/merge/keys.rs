@@ -1,8 +1,8 @@
 //! Merges two versions of a JSON object key by key, at every depth.
 //!
-//! A member that one side changed is taken from there, and an object that both changed is merged in its
-//! turn. Nothing is guessed: where both gave the same key another value, the file is not merged. The
-//! result is the text of the version that stands with changed members put in.
+//! A member that one side changed is taken from there, and an object that both changed is merged in
+//! its turn. Nothing is guessed: where both gave the same key another value, the file is not
+//! merged. The result is the text of the version that stands with changed members put in.
 
 use std::collections::BTreeSet;
 use std::io::Write;

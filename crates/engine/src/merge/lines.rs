@@ -13,15 +13,15 @@ use imara_diff::{Algorithm, Diff, InternedInput};
 use super::{File, Unmerged, Version};
 use crate::vault::validate::Block;
 
-/// Longest text that is woven, and longest new part of a log, in bytes: up to three of them are held
-/// in memory.
+/// Longest text that is woven, and longest new part of a log, in bytes: up to three of them are
+/// held in memory.
 const MAX_TEXT: u64 = 4 << 20;
 /// Most lines of it: each takes some tens of bytes beside its own.
 const MAX_LINES: usize = 100_000;
 
-/// Writes a log that both sides have added to: the one there, then what is new here. A line that both
-/// have added is there once, as often as the side has it that has it more often: so nothing comes
-/// twice where a version has been merged before. No `base`: both began it.
+/// Writes a log that both sides have added to: the one there, then what is new here. A line that
+/// both have added is there once, as often as the side has it that has it more often: so nothing
+/// comes twice where a version has been merged before. No `base`: both began it.
 ///
 /// # Errors
 /// [`Unmerged::NotAppended`] if a version does not begin with the base, to the end of a line;
@@ -172,8 +172,8 @@ fn woven(base: &[u8], here: &[u8], there: &[u8]) -> Result<Vec<u8>, Unmerged> {
     Ok(merged)
 }
 
-/// True if two changes have a line or a border in common: then their order, or their sense together,
-/// would be a guess.
+/// True if two changes have a line or a border in common: then their order, or their sense
+/// together, would be a guess.
 const fn touch(one: &Range<usize>, other: &Range<usize>) -> bool {
     one.start <= other.end && other.start <= one.end
 }

@@ -1,5 +1,6 @@
 //! Merges three versions of a corpus by the identity of its entries, with the vectors of each; and
-//! finds and changes single entries by the same means. Beside it, logs and texts are merged by lines.
+//! finds and changes single entries by the same means. Beside it, logs and texts are merged by
+//! lines.
 //!
 //! Pure functions over files that can be read at any place: the same inputs give the same bytes on
 //! every device. *There* is the version that stands, *here* the one that lost to it, *base* the one
@@ -10,8 +11,8 @@
 //! - Identity decides, never position: a row goes with its entry.
 //! - Untouched entries keep their very bytes.
 //! - No entry that neither side deleted is lost, and what loses a clash is named.
-//! - What is not understood is not merged ([`Unmerged`]): a wrong merge is worse than none. An index
-//!   that is not understood is left out: it can be computed again.
+//! - What is not understood is not merged ([`Unmerged`]): a wrong merge is worse than none. An
+//!   index that is not understood is left out: it can be computed again.
 //! - Ids, spans and digests are in memory; texts and rows are not.
 
 mod document;
@@ -84,8 +85,8 @@ pub struct Names {
     pub rows: Vec<(Kind, String)>,
     /// Wishes of the device.
     pub rules: Rules,
-    /// Entries that the version here has deleted although the base does not have them, or not as they
-    /// were then, each as it was ([`essences`]): they go, unless they have changed since.
+    /// Entries that the version here has deleted although the base does not have them, or not as
+    /// they were then, each as it was ([`essences`]): they go, unless they have changed since.
     pub gone: BTreeMap<Id, Digest>,
 }
 
@@ -131,8 +132,8 @@ pub struct Merged<'a> {
     picked: Picked,
 }
 
-/// A file of rows on both sides, here and there, and the ids of the rows that it will have, if it has
-/// any.
+/// A file of rows on both sides, here and there, and the ids of the rows that it will have, if it
+/// has any.
 struct Joined<'a> {
     sides: [Rows<'a>; 2],
     ids: Option<Vec<i64>>,
@@ -215,15 +216,15 @@ impl Merged<'_> {
         self.picked.lost.iter().any(of) || version == Version::Here && !self.around.lost.is_empty()
     }
 
-    /// True if the result has no file at this place of [`Names::rows`]: an index that is not flat, or
-    /// of which the versions do not fit together. It has to be computed again.
+    /// True if the result has no file at this place of [`Names::rows`]: an index that is not flat,
+    /// or of which the versions do not fit together. It has to be computed again.
     #[must_use]
     pub fn leaves_out(&self, at: usize) -> bool {
         self.whole.is_none() && self.rows.get(at).is_none_or(Option::is_none)
     }
 
-    /// Writes what lost a clash of this version, here or there, as it was: the entries as a list or a
-    /// map by id, and the members of the document around it.
+    /// Writes what lost a clash of this version, here or there, as it was: the entries as a list or
+    /// a map by id, and the members of the document around it.
     ///
     /// # Errors
     /// Errors of reading and writing.

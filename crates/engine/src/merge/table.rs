@@ -118,7 +118,8 @@ impl Tables<'_> {
             let stays = Pick { text: Source::There(at), row: (Version::There, at) };
             match (base, self.here.find(&entry.id)) {
                 (_, Some(here)) if here.content == there.content => {
-                    // Of two vectors for one content, a new one here is taken if it is the only one.
+                    // Of two vectors for one content, a new one here is taken if it is the only
+                    // one.
                     let is_new = |base: Found| base.row == there.row && here.row != there.row;
                     let only_here = base.flatten().is_some_and(is_new);
                     let row = if only_here { (Version::Here, here.at) } else { stays.row };
@@ -224,8 +225,8 @@ impl Tables<'_> {
         Ok(())
     }
 
-    /// Contents of entries that are still here, as they were, and were deleted there. Where an equal
-    /// one was deleted here, it stays: of two equal memories, each side deleted another.
+    /// Contents of entries that are still here, as they were, and were deleted there. Where an
+    /// equal one was deleted here, it stays: of two equal memories, each side deleted another.
     fn deleted_there(&self) -> Counted {
         let mut counted = Counted::default();
         let Some(base) = &self.base else { return counted };

@@ -1,9 +1,10 @@
-//! Names that differ from a path in letter case only, found in a tree without folding all its names.
+//! Names that differ from a path in letter case only, found in a tree without folding all its
+//! names.
 //!
 //! The search goes down the tree by the characters of the path, in both cases. Only from a place on
-//! where a name has a character beyond ASCII, the paths that begin alike are folded one by one: some
-//! of those characters fold to several, and some to one of ASCII. Where many paths are asked for,
-//! folding every name of the tree once costs less.
+//! where a name has a character beyond ASCII, the paths that begin alike are folded one by one:
+//! some of those characters fold to several, and some to one of ASCII. Where many paths are asked
+//! for, folding every name of the tree once costs less.
 
 use std::collections::HashMap;
 use std::ops::Bound;
@@ -70,8 +71,8 @@ struct Search<'a, 's> {
 }
 
 impl<'a> Search<'a, '_> {
-    /// Searches among the paths that begin with `start`, an ASCII text that the path begins with but
-    /// for letter case.
+    /// Searches among the paths that begin with `start`, an ASCII text that the path begins with
+    /// but for letter case.
     fn below(&mut self, start: &mut String) {
         if beginning_with(self.tree, start).nth(FEW).is_none() {
             return self.fold(start, start.len());

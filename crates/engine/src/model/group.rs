@@ -164,8 +164,8 @@ impl Groups {
         self.groups.get(*index).map(|group| (group, *role))
     }
 
-    /// Members of the group `name` in a tree, in order. Only paths that begin as the group's patterns
-    /// do are looked at.
+    /// Members of the group `name` in a tree, in order. Only paths that begin as the group's
+    /// patterns do are looked at.
     pub fn members<'a, V>(
         &'a self,
         name: &'a str,

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 /// Rules of a merge, from the configuration of the device that makes it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rules {
-    /// Quiet members, of entries and of the document: where both sides changed one, the version that
-    /// stands has it, and it alone keeps no entry from being deleted.
+    /// Quiet members, of entries and of the document: where both sides changed one, the version
+    /// that stands has it, and it alone keeps no entry from being deleted.
     pub quiet: BTreeSet<String>,
     /// Fields that no vector is computed from.
     pub no_embed: BTreeSet<String>,

@@ -43,8 +43,8 @@ impl Texts {
         Ok(Self { appended: compiled(appended)?, keyed: compiled(keyed)?, woven: compiled(woven)? })
     }
 
-    /// How a file merges. None for one that does not. A log is nothing else, whatever its name, and an
-    /// object is no text.
+    /// How a file merges. None for one that does not. A log is nothing else, whatever its name, and
+    /// an object is no text.
     #[must_use]
     pub fn of(&self, path: &VaultPath) -> Option<LineMerge> {
         if self.appended.is_match(path.as_str()) {

@@ -1,9 +1,9 @@
-//! How files of a push were cut into chunks, until the push is committed: a push that was broken off
-//! need not cut them again.
+//! How files of a push were cut into chunks, until the push is committed: a push that was broken
+//! off need not cut them again.
 //!
 //! A row is found by the content's digest, so one of a file that has changed is never found. It
-//! says only which chunks the content has; whoever uses it looks for each of them. A row whose bytes
-//! have changed is ignored.
+//! says only which chunks the content has; whoever uses it looks for each of them. A row whose
+//! bytes have changed is ignored.
 
 use rusqlite::{OptionalExtension, params};
 

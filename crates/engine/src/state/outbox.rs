@@ -33,7 +33,8 @@ impl Database {
         })
     }
 
-    /// Removes all stored packs, and what is known of how files were cut into them, because a commit names them now or they are gone.
+    /// Removes all stored packs, and what is known of how files were cut into them, because a
+    /// commit names them now or they are gone.
     ///
     /// # Errors
     /// Errors of the database.

@@ -57,8 +57,8 @@ pub struct Reference {
 
 impl Reference {
     /// Record of a device that looks for the first time. `server_ms` is the newest time that the
-    /// server told. Until one tells any, no time is believed and nothing is old: this very clock may
-    /// be the one that jumped.
+    /// server told. Until one tells any, no time is believed and nothing is old: this very clock
+    /// may be the one that jumped.
     #[must_use]
     pub fn new(vault: VaultId, local_ms: u64, server_ms: Option<u64>) -> Self {
         let believed_ms = server_ms.map_or(0, |_| bounded(local_ms, server_ms));

@@ -115,8 +115,8 @@ impl Database {
 /// Number of rows that are read at once: some hundred kilobytes.
 const PAGE: u32 = 1024;
 
-/// Rows of the stat cache, read in pages, so that the cache of a large vault is never in memory as a
-/// whole, and the database is never held for long.
+/// Rows of the stat cache, read in pages, so that the cache of a large vault is never in memory as
+/// a whole, and the database is never held for long.
 #[derive(Debug)]
 pub struct StatRows<'d> {
     database: &'d Database,

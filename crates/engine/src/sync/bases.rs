@@ -46,7 +46,8 @@ struct Base {
     /// Conflicts over versions of which the losing one has everything, too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     continues: Vec<ConflictId>,
-    /// Memories that the losing version has deleted although those files do not have them, by corpus.
+    /// Memories that the losing version has deleted although those files do not have them, by
+    /// corpus.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     gone: Gone,
 }
@@ -151,7 +152,8 @@ pub(crate) struct Common {
     /// True if they are known to have come from none: this device has joined with a version of its
     /// own.
     pub unrelated: bool,
-    /// Other open conflicts, over versions that the losing one replaced in its turn: it has what they have.
+    /// Other open conflicts, over versions that the losing one replaced in its turn: it has what
+    /// they have.
     pub continued: BTreeSet<ConflictId>,
     /// Memories that the losing one has deleted although the origin does not have them.
     pub gone: Gone,
@@ -213,7 +215,8 @@ impl<'p> Lines<'p> {
         }
     }
 
-    /// The first commit of all, which `from` goes back to. None if the history does not reach so far.
+    /// The first commit of all, which `from` goes back to. None if the history does not reach so
+    /// far.
     fn first(&self, from: CommitKey) -> Option<CommitKey> {
         let mut at = from;
         loop {

@@ -1,10 +1,10 @@
 //! Derived members that the newest generation lacks, because they did not belong to its memories: a
 //! merge leaves them out, and so does a push of memories for which an index was not computed.
 //!
-//! Noted here, in the cache database: which members of which group they are, since when, and whether
-//! this device made that generation. The note is dropped once they stand in the newest generation
-//! again. Nothing of what is synced depends on it: it is for the status, and for the program that
-//! computes them again. Without it, nobody is told.
+//! Noted here, in the cache database: which members of which group they are, since when, and
+//! whether this device made that generation. The note is dropped once they stand in the newest
+//! generation again. Nothing of what is synced depends on it: it is for the status, and for the
+//! program that computes them again. Without it, nobody is told.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,13 +40,15 @@ pub struct LeftOut {
 pub(super) type Moved<'a> = (&'a VaultPath, Option<&'a Entry>, Option<&'a Entry>);
 
 impl Engine {
-    /// Groups of which the newest generation lacks derived members, as far as this device has noted.
+    /// Groups of which the newest generation lacks derived members, as far as this device has
+    /// noted.
     #[must_use]
     pub fn left_out(&self) -> Vec<LeftOut> {
         let record = self.context.record().ok().flatten();
         let mut left_out = self.context.left_out();
         for one in &mut left_out {
-            // Members that were agreed on and have not gone here yet are an exception of the record.
+            // Members that were agreed on and have not gone here yet are an exception of the
+            // record.
             let goes = |path| one.paths.contains(path);
             let waits = record.iter().flat_map(|record| &record.exceptions).any(|other| goes(&other.path));
             one.is_here = record.is_some() && !waits;
@@ -93,8 +95,8 @@ impl Context {
         }
     }
 
-    /// Notes what the steps of a survey take from groups: those that are `done` here, and those that
-    /// were sent.
+    /// Notes what the steps of a survey take from groups: those that are `done` here, and those
+    /// that were sent.
     pub(super) fn note_left_out_by(&self, survey: &Survey, done: &BTreeSet<Item>, sent: bool) {
         let steps = survey.plan.steps.iter();
         let of = |outgoing: bool| {

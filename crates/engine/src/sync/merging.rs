@@ -51,8 +51,8 @@ struct Note {
 type Contents = Vec<(VaultPath, Content)>;
 
 impl Session<'_> {
-    /// Merges the versions of a conflict of this device. True if there was one: the remote has moved
-    /// on then.
+    /// Merges the versions of a conflict of this device. True if there was one: the remote has
+    /// moved on then.
     pub(crate) async fn merge_unasked(
         &mut self,
         survey: &Survey,
@@ -143,8 +143,8 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Conflicts to merge whose losing version was this device's, the newest version first, for it may
-    /// have been made on top of another one, and then decides both. It stands aside here, or a
+    /// Conflicts to merge whose losing version was this device's, the newest version first, for it
+    /// may have been made on top of another one, and then decides both. It stands aside here, or a
     /// commit of this device brought it, and a merge of the log set it aside.
     async fn ours(&self, head: &Snapshot) -> Result<Vec<Conflict>, SyncError> {
         let mut ours = Vec::new();

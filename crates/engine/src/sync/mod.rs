@@ -143,8 +143,8 @@ impl Settings {
 /// device's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Merge {
-    /// Its two versions are merged, memory by memory or line by line. A memory that both changed waits
-    /// for a person; so does a text of which both changed the same lines.
+    /// Its two versions are merged, memory by memory or line by line. A memory that both changed
+    /// waits for a person; so does a text of which both changed the same lines.
     #[default]
     Entries,
     /// It waits for a person.

@@ -37,7 +37,8 @@ pub struct Report {
     pub holds: Vec<Hold>,
     /// Paths and items that could not be dealt with, each with its cause.
     pub problems: Vec<Trouble>,
-    /// Objects in the bucket that were set aside, or are not believed. The cycle went on without them.
+    /// Objects in the bucket that were set aside, or are not believed. The cycle went on without
+    /// them.
     pub aside: Vec<Aside>,
     /// Traffic with the remote.
     pub transfer: Transfer,

@@ -6,13 +6,13 @@
 //! ([`super::merging`]), and nothing that came is lost.
 //!
 //! A pull notes which memories it brings, changes or removes, before it puts them in place; later
-//! pulls add to that until something is written here. A save that has none of these memories as they
-//! came, and some as they were before, is taken for one of these. One that does nothing else is taken
-//! for it once: if the same is saved again, a person has deleted what came.
+//! pulls add to that until something is written here. A save that has none of these memories as
+//! they came, and some as they were before, is taken for one of these. One that does nothing else
+//! is taken for it once: if the same is saved again, a person has deleted what came.
 //!
-//! Decided here: which saves those are. Without the note, or with `[conflict] merge = "off"`, a save
-//! is what it says. The note counts once the pull has come to its end. A crash in between leaves it
-//! to the recovery, which finishes the pull or forgets it.
+//! Decided here: which saves those are. Without the note, or with `[conflict] merge = "off"`, a
+//! save is what it says. The note counts once the pull has come to its end. A crash in between
+//! leaves it to the recovery, which finishes the pull or forgets it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -240,15 +240,15 @@ impl Context {
             let deleted = wrote.into_iter().filter(|(id, _)| !here.contains_key(id));
             gone.insert(corpus.clone(), deleted.collect());
         }
-        // Whoever has read again and deleted all that came has nothing of what was there before, and
-        // may not have what waits beside.
+        // Whoever has read again and deleted all that came has nothing of what was there before,
+        // and may not have what waits beside.
         let aside = if has { note.aside.clone() } else { Vec::new() };
         let gone = if has || !had { gone } else { Gone::new() };
         Ok((takes_back && !(is_pure && note.merged)).then_some(Reverted { aside, gone }))
     }
 
-    /// What a corpus says here, and what it will say. None if it is new or goes, or cannot be read as
-    /// memories.
+    /// What a corpus says here, and what it will say. None if it is new or goes, or cannot be read
+    /// as memories.
     fn tables(
         &self,
         step: &ApplyStep,

@@ -82,8 +82,8 @@ impl Engine {
     }
 
     /// Changes memories in the groups of these names, in a transaction that may change other files,
-    /// too. Blocks. Those that are asked for while one is being put in place are put in place as one
-    /// after it.
+    /// too. Blocks. Those that are asked for while one is being put in place are put in place as
+    /// one after it.
     ///
     /// # Errors
     /// See [`MemoriesError`].

@@ -44,8 +44,8 @@ impl FileLock {
         Self::take_with(fs, path, File::try_lock_shared)
     }
 
-    /// Takes the apply lock shared, under which all files are those of one generation. Returns `None`
-    /// if one is being put in place for half a minute, or was cut short. Blocks.
+    /// Takes the apply lock shared, under which all files are those of one generation. Returns
+    /// `None` if one is being put in place for half a minute, or was cut short. Blocks.
     ///
     /// # Errors
     /// See [`FileLock::try_take`].

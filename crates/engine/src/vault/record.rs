@@ -39,8 +39,8 @@ pub struct Answer {
 pub(super) struct Record {
     /// True once all of it is in place.
     pub done: bool,
-    /// Where several transactions were put in place as one, all that they changed; the apply has its
-    /// name.
+    /// Where several transactions were put in place as one, all that they changed; the apply has
+    /// its name.
     pub answer: Answer,
     /// Answers to those.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -188,9 +188,9 @@ pub fn answered(fs: &dyn Fs, layout: &Layout, id: &str) -> Result<Option<Answer>
     Ok(record.and_then(|record| record.answer_to(id)))
 }
 
-/// Carries out a transaction with contents that are made from what stands, like [`transact()`]. If a
-/// file that they were made from has changed meanwhile, that is a [`TransactError::Conflict`]. Gives
-/// its answer, or that of each transaction that it is made of.
+/// Carries out a transaction with contents that are made from what stands, like [`transact()`]. If
+/// a file that they were made from has changed meanwhile, that is a [`TransactError::Conflict`].
+/// Gives its answer, or that of each transaction that it is made of.
 ///
 /// # Errors
 /// See [`transact()`].

@@ -143,8 +143,8 @@ impl Ledger {
         self.excused || names.any(|name| self.held.contains(&(name.to_owned(), digest)))
     }
 
-    /// Lets files be sent again that were sent from below `folder`, or are `here`, and were not synced
-    /// for a while: the other devices may have deleted them meanwhile.
+    /// Lets files be sent again that were sent from below `folder`, or are `here`, and were not
+    /// synced for a while: the other devices may have deleted them meanwhile.
     pub fn synced_again(&mut self, folder: &str, here: Vec<(String, Digest)>) {
         self.unsent.extend(here);
         self.unsent.extend(self.sent.iter().filter(|(path, _)| path.starts_with(folder)).cloned());

@@ -3,9 +3,10 @@
 //!
 //! An app reads the group from its disk, changes a few memories, at times sorts them, and writes
 //! corpus, vectors and index at once. Commits are made at the same moment, requests are lost, and
-//! processes end in the middle. In half of the worlds they add lines to a [`log`], too. [`book`] knows every memory, and asks: no write is lost but to a
-//! write of the same memory that knew it or whose conflict waits for a person; what was deleted does
-//! not come back; and every vector stands beside its memory.
+//! processes end in the middle. In half of the worlds they add lines to a [`log`], too. [`book`]
+//! knows every memory, and asks: no write is lost but to a write of the same memory that knew it or
+//! whose conflict waits for a person; what was deleted does not come back; and every vector stands
+//! beside its memory.
 
 mod app;
 mod book;

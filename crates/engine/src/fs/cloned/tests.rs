@@ -43,8 +43,8 @@ fn written(held: &[u8], new: &[u8], part: usize) -> Vec<u8> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever stood there, and however it is written: the file holds what was written, and nothing
-    /// after it.
+    /// Whatever stood there, and however it is written: the file holds what was written, and
+    /// nothing after it.
     #[test]
     fn the_file_holds_what_was_written(
         held in 0..30_000_usize,

@@ -51,8 +51,8 @@ fn a_file_blocks_paths_below_it_and_the_folders_above_it() {
     }
 }
 
-/// A locally built index is sent where the remote has none. Where the remote has put a folder in its
-/// place, it makes way: it can be computed again.
+/// A locally built index is sent where the remote has none. Where the remote has put a folder in
+/// its place, it makes way: it can be computed again.
 #[test]
 fn a_local_index_makes_way_for_a_folder_in_its_place() {
     let corpus = tree(&[("nodes.json", "1"), ("nodes.npy", "1")]);

@@ -10,7 +10,8 @@ use crate::sync::SyncError;
 use crate::sync::session::Session;
 
 impl Session<'_> {
-    /// The base, and what of it filters hide now. A device that joins finds its base in the history.
+    /// The base, and what of it filters hide now. A device that joins finds its base in the
+    /// history.
     pub(super) async fn base_of(
         &self,
         record: Option<&LastSync>,

@@ -1,5 +1,5 @@
-//! Facts of whole trees that every cycle asks for, kept between cycles and brought up to date by what
-//! has changed.
+//! Facts of whole trees that every cycle asks for, kept between cycles and brought up to date by
+//! what has changed.
 //!
 //! All of it follows from the trees: a process that begins computes it once. Nothing is written; a
 //! crash leaves nothing.

@@ -1,8 +1,8 @@
 //! Ends the files of a stage while the next ones are written.
 //!
-//! A file is durable only after the disk says so, and a disk that is asked for several files at once
-//! takes little longer than for one. All of them are durable when [`Finishing::end`] returns: only
-//! then may a journal name them. A crash leaves a stage, which the next start removes.
+//! A file is durable only after the disk says so, and a disk that is asked for several files at
+//! once takes little longer than for one. All of them are durable when [`Finishing::end`] returns:
+//! only then may a journal name them. A crash leaves a stage, which the next start removes.
 
 use std::collections::VecDeque;
 

@@ -4,8 +4,8 @@
 //! A scan of the whole vault is the truth. It is made by each process once, whenever the caller
 //! names no places, and after anything that is not plain: an error, a file that is gone, a link, a
 //! mount, a database, a clash, a hold, an item that waits for more than its settle window. What a
-//! place hides from such a look (a hint that was lost, came late or named another place) is found by
-//! the next scan of all, and sent later.
+//! place hides from such a look (a hint that was lost, came late or named another place) is found
+//! by the next scan of all, and sent later.
 //!
 //! Groups are looked at whole each time, with whatever is bound to them, so that no lost hint tears
 //! one. Files that have not settled, and those that a pull has written, are looked at again, too.

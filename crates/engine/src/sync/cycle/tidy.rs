@@ -20,8 +20,8 @@ use crate::vault::trash;
 
 /// Format of the manifest.
 const FORMAT: u32 = 1;
-/// Most files of a manifest that is written with each cycle that moves something. A longer one costs
-/// more than a small save: it is left to [`Engine::write_manifest`].
+/// Most files of a manifest that is written with each cycle that moves something. A longer one
+/// costs more than a small save: it is left to [`Engine::write_manifest`].
 const AT_ONCE: usize = 1000;
 /// Bytes of a manifest that are written at once.
 const PIECE: usize = 1 << 20;
@@ -174,7 +174,8 @@ impl Context {
         Ok(written.at("write", &path)?)
     }
 
-    /// True if the disk has this manifest. It is put there whole, so in a large vault its head tells.
+    /// True if the disk has this manifest. It is put there whole, so in a large vault its head
+    /// tells.
     fn has_manifest(&self, manifest: &Manifest<'_>) -> std::io::Result<bool> {
         let mut file = self.fs().open(&self.layout.manifest())?;
         let is_large = manifest.files.len() > AT_ONCE;

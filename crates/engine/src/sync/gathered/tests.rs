@@ -8,8 +8,8 @@ fn answers(set: &[u32]) -> Vec<Vec<u32>> {
     vec![set.to_vec(); set.len()]
 }
 
-/// Has 0 carried out, and while that lasts has the others come, one after the other. Gives the set of
-/// each.
+/// Has 0 carried out, and while that lasts has the others come, one after the other. Gives the set
+/// of each.
 fn sets(others: &[u32], alike: fn(&[u32], &u32) -> bool) -> Vec<Vec<u32>> {
     let gathered = Gathered::<u32, Vec<u32>>::default();
     let (begun, begins) = mpsc::channel();

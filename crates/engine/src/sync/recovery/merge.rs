@@ -171,7 +171,8 @@ impl Session<'_> {
 }
 
 impl Session<'_> {
-    /// Conflicts over the entries that lost: files of their own, under names that tell their origin.
+    /// Conflicts over the entries that lost: files of their own, under names that tell their
+    /// origin.
     async fn kept_of(
         &mut self,
         laid: &Laid<'_>,
@@ -204,7 +205,8 @@ impl Session<'_> {
     }
 }
 
-/// Decisions of a conflict that is merged, and of those over versions which the losing one replaced.
+/// Decisions of a conflict that is merged, and of those over versions which the losing one
+/// replaced.
 pub(super) fn decided(
     id: ConflictId,
     continued: impl IntoIterator<Item = ConflictId>,

@@ -1,9 +1,10 @@
 //! Decides conflicts over single files by merging their two versions, line by line or key by key.
 //!
 //! The files are named by pattern, in the settings of the device that merges: logs that only grow,
-//! JSON objects, and texts. Staged, uploaded and committed as a group is ([`super::merge`]), but all in one
-//! commit: a program may have changed hundreds of texts on both sides, and history keeps generations.
-//! Where both sides changed the same lines or keys a file is not merged, and its conflict waits for a person.
+//! JSON objects, and texts. Staged, uploaded and committed as a group is ([`super::merge`]), but
+//! all in one commit: a program may have changed hundreds of texts on both sides, and history keeps
+//! generations. Where both sides changed the same lines or keys a file is not merged, and its
+//! conflict waits for a person.
 
 use std::collections::BTreeSet;
 

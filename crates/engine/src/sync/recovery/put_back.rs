@@ -86,8 +86,8 @@ fn broken(survey: &Survey, items: &BTreeSet<Item>, visible: impl Fn(&VaultPath) 
 }
 
 /// Items whose version here is sound and was never sent: a brake holds it, in either direction, as
-/// at a first join; it was saved a moment ago; or a file waits, for its name or its disk. The trash alone, which forgets, is no place for
-/// the only copy: it is kept as a conflict.
+/// at a first join; it was saved a moment ago; or a file waits, for its name or its disk. The trash
+/// alone, which forgets, is no place for the only copy: it is kept as a conflict.
 fn unsent(plan: &Plan) -> BTreeSet<&Item> {
     let held = plan.holds.iter().flat_map(|hold| &hold.items);
     let going =

@@ -1,8 +1,8 @@
 //! Files of a group that merge together: a corpus, its vectors and its index. Pure.
 //!
-//! Arrays and indexes follow the corpus of their stem. Every other primary member is taken from the one
-//! side that changed it, or nothing is merged. Every other derived member is left out: it was computed
-//! from what one side had, and can be computed again.
+//! Arrays and indexes follow the corpus of their stem. Every other primary member is taken from the
+//! one side that changed it, or nothing is merged. Every other derived member is left out: it was
+//! computed from what one side had, and can be computed again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -122,8 +122,8 @@ impl Versions {
         is_base(&self.there).then_some(Version::Here)
     }
 
-    /// True if the primary members of a result have the contents of this side: then what was computed
-    /// for that side belongs to it.
+    /// True if the primary members of a result have the contents of this side: then what was
+    /// computed for that side belongs to it.
     fn is_of(&self, side: &Files, result: &BTreeMap<VaultPath, Option<Entry>>, groups: &Groups) -> bool {
         let all: BTreeSet<&VaultPath> = self.here.keys().chain(self.there.keys()).collect();
         let content = |entry: Option<&Entry>| entry.map(Entry::content);
@@ -133,8 +133,8 @@ impl Versions {
         })
     }
 
-    /// Decides about the derived members of a result: where it is one of both versions, they are those
-    /// of that version; else some are left out.
+    /// Decides about the derived members of a result: where it is one of both versions, they are
+    /// those of that version; else some are left out.
     pub(super) fn settle_derived(
         &self,
         result: &mut BTreeMap<VaultPath, Option<Entry>>,

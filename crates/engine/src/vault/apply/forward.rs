@@ -196,8 +196,8 @@ impl Hand<'_> {
         Ok(())
     }
 
-    /// Dresses a file that is in place already, if somebody has changed the rights of the one that it
-    /// replaced since that was looked at.
+    /// Dresses a file that is in place already, if somebody has changed the rights of the one that
+    /// it replaced since that was looked at.
     fn dress_again(&mut self, path: &VaultPath, visible: &Path, old: &Path) -> Result<(), Halt> {
         let rights = |stat: Option<FileStat>| stat.map(|stat| stat.mode);
         if rights(self.lstat(visible)?) == rights(self.lstat(old)?) {

@@ -151,8 +151,8 @@ impl Scan {
     }
 }
 
-/// Results that a thread tells at once, and the bytes that it reads meanwhile. Most files are small,
-/// and telling of each would cost more than hashing it.
+/// Results that a thread tells at once, and the bytes that it reads meanwhile. Most files are
+/// small, and telling of each would cost more than hashing it.
 const TOLD: usize = 64;
 const READ: u64 = 1 << 20;
 

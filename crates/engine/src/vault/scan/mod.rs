@@ -2,8 +2,8 @@
 //!
 //! [`walk`] lists the folders, [`clash`] ensures that no two files have the same path, [`hashing`]
 //! reads the files that the cache does not know, [`members()`] checks a few files again, and
-//! [`scan_places`] looks at those places only that a watcher has named. The result is sorted and does
-//! not depend on the order in which threads finish.
+//! [`scan_places`] looks at those places only that a watcher has named. The result is sorted and
+//! does not depend on the order in which threads finish.
 //!
 //! Invariants:
 //! - A file is found only if it was stable while it was read.

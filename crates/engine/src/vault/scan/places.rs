@@ -19,8 +19,8 @@ use crate::vault::Verdict;
 /// Most new files at once; more of them are as soon found by a scan of all.
 const MOST_NEW: usize = 256;
 
-/// Scans `places` and what lies below them, in a vault that a scan found plain and to hold the files
-/// `known`. None where only a scan of the whole vault will do.
+/// Scans `places` and what lies below them, in a vault that a scan found plain and to hold the
+/// files `known`. None where only a scan of the whole vault will do.
 ///
 /// # Errors
 /// If the vault is missing or another one.

@@ -119,8 +119,8 @@ fn close(fs: &dyn Fs, layout: &Layout, mut record: Record, applied: &Applied) ->
     Ok(Vec::new())
 }
 
-/// Records the outcome of a transaction whose apply [`recover`] has finished; to be called before
-/// [`conclude`].
+/// Records the outcome of a transaction whose apply [`crate::vault::recover`] has finished; to be
+/// called before [`conclude`].
 ///
 /// # Errors
 /// Errors of the system.

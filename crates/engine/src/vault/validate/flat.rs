@@ -1,5 +1,5 @@
-//! Flat FAISS indexes, alone or in an IDMap: one vector after the other, so that they can be written
-//! anew row for row.
+//! Flat FAISS indexes, alone or in an IDMap: one vector after the other, so that they can be
+//! written anew row for row.
 //!
 //! Source: <https://github.com/facebookresearch/faiss/blob/main/faiss/impl/index_write.cpp>.
 

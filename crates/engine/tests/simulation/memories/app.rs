@@ -1,5 +1,5 @@
-//! The app: it keeps memories in the files of a group. Two indexes follow from them: a flat one, and
-//! one that no merge can write.
+//! The app: it keeps memories in the files of a group. Two indexes follow from them: a flat one,
+//! and one that no merge can write.
 
 use std::collections::BTreeMap;
 
@@ -22,8 +22,8 @@ const MATRIX: &str = "memory/nodes.npy";
 const INDEX: &str = "memory/nodes.index";
 const GRAPH: &str = "memory/graph.index";
 
-/// The app of a device adds, changes and deletes some memories. While the engine is in the middle of
-/// an apply it waits.
+/// The app of a device adds, changes and deletes some memories. While the engine is in the middle
+/// of an apply it waits.
 pub fn act(device: &Device, rng: &mut Rng, book: &Shared) -> Check {
     let Some(mut memories) = read(device)? else { return Ok(()) };
     let mut book = book.lock().unwrap();

@@ -63,7 +63,8 @@ impl Book {
         }
     }
 
-    /// What the app of a device has in memory, at a moment at which it does not read its files again.
+    /// What the app of a device has in memory, at a moment at which it does not read its files
+    /// again.
     pub fn holds(&self, device: &str) -> Option<Vec<Memory>> {
         self.held.get(device).filter(|_| self.writes.len().is_multiple_of(3)).cloned()
     }

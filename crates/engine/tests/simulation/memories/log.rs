@@ -19,8 +19,8 @@ pub const LOG: &str = "traces/day.log";
 pub struct Lines(usize);
 
 impl Lines {
-    /// The app of a device adds some lines to what it finds. While the engine is in the middle of an
-    /// apply it waits.
+    /// The app of a device adds some lines to what it finds. While the engine is in the middle of
+    /// an apply it waits.
     pub fn append(&mut self, device: &Device, rng: &mut Rng) {
         let mut log = {
             let site = device.disk.site();
