@@ -1,5 +1,6 @@
 //! `run` as a process, and waits for its actions.
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -20,6 +21,8 @@ pub struct Daemon {
     child: Child,
     lines: UnboundedReceiver<String>,
     said: Vec<String>,
+    /// Lines from before it said that it keeps the vault, which nobody has waited for yet.
+    before: VecDeque<String>,
 }
 
 impl Daemon {
@@ -31,13 +34,21 @@ impl Daemon {
         let (sender, lines) = unbounded_channel();
         tokio::spawn(forward(child.stdout.take().unwrap(), sender.clone()));
         tokio::spawn(forward(child.stderr.take().unwrap(), sender));
-        let mut daemon = Self { child, lines, said: Vec::new() };
+        let mut daemon = Self { child, lines, said: Vec::new(), before: VecDeque::new() };
         daemon.says("keeping ").await;
+        // That comes by another pipe than its warnings: one of them may have been before it.
+        let (_keeping, before) = daemon.said.split_last().unwrap();
+        daemon.before = before.iter().cloned().collect();
         daemon
     }
 
     /// Waits for the next line that holds `words`.
     pub async fn says(&mut self, words: &str) -> String {
+        while let Some(line) = self.before.pop_front() {
+            if line.contains(words) {
+                return line;
+            }
+        }
         let line = tokio::time::timeout(PATIENCE, async {
             while let Some(line) = self.lines.recv().await {
                 self.said.push(line.clone());
