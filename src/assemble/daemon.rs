@@ -13,7 +13,7 @@ use crate::control::events::Events;
 use crate::control::routes::Handles;
 use crate::control::server;
 use crate::daemon::scheduler::Timing;
-use crate::daemon::{Daemon, Grip, Heart, Hooks, Rebuild, Signs};
+use crate::daemon::{Daemon, Grip, Guarded, Heart, Hooks, Rebuild, Signs};
 use crate::service::notify::Notifier;
 use crate::telemetry::Rotated;
 use cogzy_client::documents::{DaemonDocument, State, StatusDocument, moment};
@@ -149,13 +149,15 @@ impl Assembly<'_> {
     fn rebuild(&self) -> Rebuild {
         Rebuild {
             argv: self.config.hooks.rebuild.clone(),
-            timeout: self.config.hooks.rebuild_timeout,
-            withheld: self.environment.credentials().into_iter().map(str::to_owned).collect(),
-            vault: self.layout.root().to_owned(),
-            lock: self.layout.hold_lock(),
+            guarded: self.guarded(self.config.hooks.rebuild_timeout),
+            layout: self.layout.clone(),
             disk: Arc::clone(&self.disk),
-            running: Arc::default(),
         }
+    }
+
+    /// The limits of programs that may take so long.
+    fn guarded(&self, timeout: Duration) -> Guarded {
+        Guarded::new(timeout, self.environment.credentials().into_iter().map(str::to_owned).collect())
     }
 
     fn hooks(&self) -> Hooks {
@@ -165,9 +167,7 @@ impl Assembly<'_> {
             on_hold: hooks.on_hold.clone(),
             on_error: hooks.on_error.clone(),
             desktop: if self.config.notify.desktop { self.environment.notifier() } else { Vec::new() },
-            timeout: hooks.timeout,
-            withheld: self.environment.credentials().into_iter().map(str::to_owned).collect(),
-            ..Hooks::default()
+            guarded: self.guarded(hooks.timeout),
         }
     }
 }

@@ -4,7 +4,6 @@ use std::io::{self, IsTerminal};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
@@ -15,11 +14,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::Output;
 use super::sync;
-use cogzy_engine::vault::{FileLock, wait_for};
-
-/// The longest wait for a generation that is being put in place.
-const PATIENCE: Duration = Duration::from_secs(60);
-const PAUSE: Duration = Duration::from_millis(20);
+use cogzy_engine::vault::{FileLock, Layout};
 
 /// Run a command that writes the corpus, its vectors and its index, and send what it wrote as one
 ///
@@ -44,7 +39,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     let Some((program, rest)) = args.command.split_first() else {
         return Err(Failure::new(Exit::Usage, "there is no command to run"));
     };
-    let lock = take(app, &layout.hold_lock())?;
+    let lock = take(app, &layout)?;
     lock.pass_on().map_err(|error| failed(&layout.hold_lock(), "passed on", &error))?;
     let mut command = Command::new(program);
     command.args(rest);
@@ -105,9 +100,8 @@ fn failed(path: &Path, what: &str, error: &io::Error) -> Failure {
         .next("cogzy-vault status")
 }
 
-fn take(app: &App, path: &Path) -> Result<FileLock, Failure> {
-    let lock = wait_for(PATIENCE, PAUSE, || FileLock::try_take_shared(app.disk().as_ref(), path))?;
-    lock.ok_or_else(|| {
+fn take(app: &App, layout: &Layout) -> Result<FileLock, Failure> {
+    FileLock::for_a_command(app.disk().as_ref(), layout)?.ok_or_else(|| {
         let text = "another program has been putting files in place for a minute";
         Failure::new(Exit::Locked, text).next("cogzy-vault status")
     })

@@ -18,7 +18,7 @@ use super::progress::ProgressWatcher;
 use crate::assemble::AssembledDaemon;
 use crate::control::events::Subscription;
 use crate::control::server;
-use crate::daemon::{Daemon, Ended, StopSignals};
+use crate::daemon::{Daemon, Ended, Guarded, StopSignals};
 use crate::telemetry::{self, Rotated, Sinks};
 use cogzy_client::documents::EventBody;
 use cogzy_client::paths::{fits_socket, machine_id};
@@ -55,12 +55,12 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
         // that.
         return Ok(Exit::Done);
     };
-    let (hooks, rebuild, heart) = (daemon.hooks.clone(), daemon.rebuild.clone(), daemon.heart.clone());
+    let guards = [daemon.hooks.guarded.clone(), daemon.rebuild.guarded.clone()];
+    let heart = daemon.heart.clone();
     let (engine, ended) = spawn(daemon, &runtime)?;
     let events = output.is_watched().then_some(events);
     let ended = runtime.block_on(unless_stopped(&mut signals, telling(ended, events, output)));
-    hooks.end();
-    rebuild.end();
+    guards.iter().for_each(Guarded::end);
     heart.stopping();
     // The engine's thread ends with the process, wherever it stands; taking its runtime away would
     // only make it complain. The lock ends with the process, too.

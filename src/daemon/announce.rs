@@ -38,7 +38,7 @@ pub(super) struct Announcer {
     open: BTreeSet<String>,
     conflicts: Vec<String>,
     left_out: Vec<LeftOutDocument>,
-    /// What clashed in merges of this device, by the conflicts that keep what lost.
+    /// Clashes in merges of this device, by the conflicts that keep what lost.
     clashes: Vec<(ConflictId, Clash)>,
     state: State,
 }

@@ -9,39 +9,27 @@
 //! program, and it is told which files are missing on its standard input and never in its
 //! arguments.
 //!
-//! Like a hook it is a process group with a guard, which ends it after a time even where the daemon
-//! is killed. A crash forgets its runs: the next daemon starts it anew.
+//! A crash forgets its runs: the next daemon starts it anew.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::process::Command;
 use tokio::task::JoinHandle;
 
+use super::guarded::{End, Guarded, Program};
 use super::{Course, Daemon};
 use cogzy_client::documents::{LeftOutDocument, RebuildDocument, RebuildState, moment};
 use cogzy_engine::fs::RootedFs;
 use cogzy_engine::sync::LeftOut;
-use cogzy_engine::vault::{FileLock, wait_for};
+use cogzy_engine::vault::{FileLock, Layout};
 
-/// The script that runs a program beside a guard, which ends their whole group after `$1` seconds.
-const GUARDED: &str =
-    r#"(trap '' HUP INT TERM; sleep "$1"; kill -KILL -$$) <&- >&- 2>&- & shift; exec "$@" 2>&1"#;
-/// The longest wait for a generation that is being put in place.
-const PATIENCE: Duration = Duration::from_secs(60);
-const PAUSE: Duration = Duration::from_millis(20);
 /// The time for which the device that made the generation has the first try.
 const OTHERS_WAIT: Duration = Duration::from_secs(600);
 /// The time after which a run that was in vain is repeated.
 const AGAIN: Duration = Duration::from_secs(3600);
-/// The end of the output that is kept, in bytes, and of its last line, in characters.
-const TAIL: usize = 4096;
+/// The longest last line, in characters.
 const LINE: usize = 200;
 
 /// The program and its surroundings.
@@ -49,18 +37,12 @@ const LINE: usize = 200;
 pub struct Rebuild {
     /// The program with its arguments; empty for none.
     pub argv: Vec<String>,
-    /// The time after which it is killed, with all that it has started.
-    pub timeout: Duration,
-    /// Variables that it does not get: the daemon's own credentials.
-    pub withheld: Vec<String>,
-    /// The vault's folder.
-    pub vault: PathBuf,
-    /// The lock under which it runs.
-    pub lock: PathBuf,
+    /// Its limits.
+    pub guarded: Guarded,
+    /// The vault, with the lock under which it runs.
+    pub layout: Layout,
     /// The disk.
     pub disk: Arc<RootedFs>,
-    /// The process group of the running program; 0 where none runs. Clones share it.
-    pub running: Arc<AtomicI32>,
 }
 
 /// The runs of one daemon.
@@ -85,16 +67,6 @@ struct Run {
 /// The end of a run: true if it was a good one, and the last line that the program wrote, or why it
 /// did not run.
 type Outcome = (bool, Option<String>);
-
-impl Rebuild {
-    /// Ends the running program with all that it has started, for a daemon that stops.
-    pub fn end(&self) {
-        if let Some(group) = Pid::from_raw(self.running.swap(0, Ordering::SeqCst)) {
-            // It may have ended just now.
-            let _gone = kill_process_group(group, Signal::KILL);
-        }
-    }
-}
 
 impl Daemon {
     /// Has the program started, or its end looked at, unless syncing is paused.
@@ -168,7 +140,7 @@ impl Rebuilds {
         let group = left_out.group.clone();
         tracing::info!(group, program = self.rebuild.argv.first(), "computing again what was left out");
         let input = serde_json::json!({
-            "vault": self.rebuild.vault,
+            "vault": self.rebuild.layout.root(),
             "group": group,
             "left_out": left_out.paths,
         });
@@ -189,9 +161,9 @@ fn is_due(left_out: &LeftOut, last: Option<&Run>, now_ms: u64) -> bool {
 }
 
 async fn run(rebuild: Rebuild, input: Vec<u8>) -> Outcome {
-    let (disk, place) = (Arc::clone(&rebuild.disk), rebuild.lock.clone());
-    let take = move || wait_for(PATIENCE, PAUSE, || FileLock::try_take_shared(disk.as_ref(), &place));
-    let lock = match tokio::task::spawn_blocking(take).await {
+    let Rebuild { argv, guarded, layout, disk } = rebuild;
+    let lock = tokio::task::spawn_blocking(move || FileLock::for_a_command(disk.as_ref(), &layout));
+    let lock = match lock.await {
         Ok(Ok(Some(lock))) => lock,
         Ok(Ok(None)) => return (false, Some("files were being put in place for a minute".to_owned())),
         Ok(Err(error)) => return (false, Some(error.to_string())),
@@ -200,66 +172,21 @@ async fn run(rebuild: Rebuild, input: Vec<u8>) -> Outcome {
     if let Err(error) = lock.pass_on() {
         return (false, Some(error.to_string()));
     }
-    let outcome = guarded(&rebuild, &input).await;
+    let output = Stdio::piped();
+    let program = Program { name: "cogzy-vault-rebuild", argv: &argv, input: &input, output };
+    let (end, said) = guarded.run(program).await;
     // The last writes have not settled yet; until they have, the first ones must not be sent.
     if let Err(error) = lock.note_end() {
         tracing::warn!(%error, "the end of `hooks.rebuild` could not be noted");
     }
-    outcome
-}
-
-async fn guarded(rebuild: &Rebuild, input: &[u8]) -> Outcome {
-    // A little later than this task, which reports it.
-    let guard = rebuild.timeout.as_secs().saturating_add(2).to_string();
-    let mut command = Command::new("/bin/sh");
-    command.args(["-c", GUARDED, "cogzy-vault-rebuild", &guard]).args(&rebuild.argv);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    rebuild.withheld.iter().for_each(|name| {
-        command.env_remove(name);
-    });
-    command.process_group(0).kill_on_drop(true);
-    let mut child = match command.spawn() {
-        Ok(child) => child,
-        Err(error) => return (false, Some(format!("it cannot be started: {error}"))),
-    };
-    let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-    rebuild.running.store(group.map_or(0, |group| group.as_raw_nonzero().get()), Ordering::SeqCst);
-    let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-    let output = tokio::spawn(async move {
-        match stdout {
-            Some(stdout) => tail(stdout).await,
-            None => Vec::new(),
-        }
-    });
-    let whole = async {
-        if let Some(mut stdin) = stdin {
-            // It need not read its input.
-            let _not_read = stdin.write_all(input).await;
-        }
-        child.wait().await
-    };
-    let ended = tokio::time::timeout(rebuild.timeout, whole).await;
-    // The guard at least is still there, so the number is not another group's yet. With the group
-    // its output ends.
-    let _gone = group.map(|group| kill_process_group(group, Signal::KILL));
-    rebuild.running.store(0, Ordering::SeqCst);
-    let line = last_line(&output.await.unwrap_or_default());
-    match ended {
-        Ok(Ok(status)) if status.success() => (true, line),
-        Ok(Ok(status)) => (false, line.or_else(|| Some(status.to_string()))),
-        Ok(Err(error)) => (false, Some(error.to_string())),
-        Err(_) => (false, Some(format!("it took more than {:?} and is killed", rebuild.timeout))),
+    let line = last_line(&said);
+    match end {
+        End::Exit(status) if status.success() => (true, line),
+        End::Exit(status) => (false, line.or_else(|| Some(status.to_string()))),
+        End::Lost(error) => (false, Some(error.to_string())),
+        End::NotStarted(error) => (false, Some(format!("it cannot be started: {error}"))),
+        End::Late => (false, Some(format!("it took more than {:?} and is killed", guarded.timeout))),
     }
-}
-
-/// The end of an output.
-async fn tail(mut output: impl AsyncRead + Unpin) -> Vec<u8> {
-    let (mut kept, mut block) = (Vec::new(), [0; TAIL]);
-    while let Ok(count @ 1..) = output.read(&mut block).await {
-        kept.extend_from_slice(block.get(..count).unwrap_or_default());
-        kept.drain(..kept.len().saturating_sub(TAIL));
-    }
-    kept
 }
 
 /// The last line that says anything, without control characters.

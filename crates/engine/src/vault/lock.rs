@@ -19,6 +19,9 @@ use crate::fs::{At, Fs, IoAt, found};
 /// Longest wait for a generation that is being put in place.
 const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(1);
+/// The same for a command that writes groups: it may as well begin a little later.
+const COMMAND_PATIENCE: Duration = Duration::from_secs(60);
+const COMMAND_PAUSE: Duration = Duration::from_millis(20);
 
 /// A lock on a file, held until it is dropped.
 #[derive(Debug)]
@@ -57,6 +60,16 @@ impl FileLock {
             let is_whole = found(fs.lstat(&applying)).at("look at", &applying)?.is_none();
             Ok(lock.filter(|_| is_whole))
         })
+    }
+
+    /// Takes the hold lock shared, for a command that writes groups. Returns `None` if a generation
+    /// is being put in place for a minute. Blocks.
+    ///
+    /// # Errors
+    /// See [`FileLock::try_take`].
+    pub fn for_a_command(fs: &dyn Fs, layout: &Layout) -> Result<Option<Self>, IoAt> {
+        let take = || Self::try_take_shared(fs, &layout.hold_lock());
+        wait_for(COMMAND_PATIENCE, COMMAND_PAUSE, take)
     }
 
     /// Records in the file that work under this lock ends now: it updates the file's time and makes
@@ -135,7 +148,7 @@ impl Drop for FileLock {
 ///
 /// # Errors
 /// First error of `take`.
-pub fn wait_for<T, E>(
+pub(super) fn wait_for<T, E>(
     patience: Duration,
     pause: Duration,
     mut take: impl FnMut() -> Result<Option<T>, E>,

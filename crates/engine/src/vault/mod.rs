@@ -54,7 +54,7 @@ pub(crate) use database::is_database;
 pub use filter::{Filter, FilterError, Verdict};
 pub use journal::{JournalError, Keeping, Purpose, Staged};
 pub use layout::{APP_FOLDERS, Layout};
-pub use lock::{FileLock, wait_for};
+pub use lock::FileLock;
 pub use marker::{MARKER_FORMAT, Marker, MarkerError};
 pub use mounts::{Mounts, Presence};
 pub use names::Names;
