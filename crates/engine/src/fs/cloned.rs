@@ -1,7 +1,7 @@
 //! New files that begin as a copy of another one, whose blocks they share.
 //!
-//! What is written to such a file is compared with what it holds already, and only blocks that
-//! differ reach the disk. The comparison is with the new file itself, which nobody else has open:
+//! Bytes that are written to such a file are compared with those that it holds already, and only
+//! blocks that differ reach the disk. The comparison is with the new file itself, which nobody else has open:
 //! whatever the other one was, the new one holds the bytes that were written to it.
 
 use std::fs::File;
@@ -69,8 +69,7 @@ impl<W> Cloned<W> {
         self.file.read_exact_at(&mut self.buffer, self.at)?;
         let (over, new) = part.split_at(there);
         let mut at = self.at;
-        let mut rest = over.iter().as_slice();
-        let mut held = self.buffer.as_slice();
+        let (mut rest, mut held) = (over, self.buffer.as_slice());
         while !rest.is_empty() {
             let to_edge = BLOCK - usize::try_from(at % BLOCK as u64).unwrap_or_default();
             let (block, later) = rest.split_at(to_edge.min(rest.len()));

@@ -50,15 +50,7 @@ fn change(
     expected: Vec<Expectation>,
     edits: Vec<Edit>,
 ) -> Result<Answer, MemoriesError> {
-    let transaction = Transaction {
-        id: id.to_owned(),
-        source: "test".to_owned(),
-        expected: BTreeMap::new(),
-        writes: BTreeMap::new(),
-        deletes: BTreeSet::new(),
-    };
-    let collection = Collection::named(&RealFs, layout, VAULT, "nodes")?;
-    let request = Request { transaction, changes: vec![Changes { collection, expected, edits }] };
+    let request = asked(layout, id, expected, edits);
     let number = id.bytes().map(u64::from).sum();
     let apply = ApplyId::new(number, [id.len() as u8, id.as_bytes()[0], 0, 0]);
     write(&RealFs, layout, &Filter::new(&[], &[]).unwrap(), &request, &apply, 1_000)
@@ -207,7 +199,7 @@ fn a_crash_before_any_effect_leaves_all_of_several_or_none_and_asking_again_ends
             let state = shown(&layout);
             let after = state.len() == 3 && state["b"].0 == "first";
             assert!(after || state == before, "crash {at}: {state:?}");
-            // Those who asked ask again, each by itself and in another order.
+            // Each asks again, by itself and in another order.
             let mut answers = Vec::new();
             for request in requests[..2].iter().rev() {
                 answers.push(

@@ -122,7 +122,7 @@ impl<'r> Batch<'r> {
                 Ok(None)
             }
             Err(path) => {
-                // What was refused may be right for what stands now.
+                // A refused request may be right for the files that stand now.
                 self.results = known;
                 Ok(Some(path))
             }

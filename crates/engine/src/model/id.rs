@@ -1,7 +1,6 @@
 //! Identifiers: byte strings of fixed length, written as lower-case hex, one type for each use.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::str::FromStr;
 
 use serde::de::Visitor;
@@ -15,6 +14,11 @@ pub struct IdError {
     text: String,
 }
 
+/// Digit of a value below 16.
+const fn digit(value: u8) -> u8 {
+    if value < 10 { b'0' + value } else { b'a' + value - 10 }
+}
+
 /// Digits of the longest identifier.
 const MOST_DIGITS: usize = 64;
 
@@ -26,7 +30,6 @@ pub(super) struct Hex {
 
 impl Hex {
     pub(super) fn of(bytes: &[u8]) -> Self {
-        let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
         let mut digits = [0; MOST_DIGITS];
         let (pairs, _) = digits.as_chunks_mut::<2>();
         for (pair, byte) in pairs.iter_mut().zip(bytes) {
@@ -40,18 +43,18 @@ impl Hex {
     }
 }
 
-/// Reads an identifier from a text that need not be copied.
-pub(super) struct OfText<T>(pub(super) PhantomData<T>);
+/// Reads a value from a text that need not be copied.
+pub(super) struct OfText<T, E>(pub(super) fn(&str) -> Result<T, E>);
 
-impl<T: FromStr<Err = IdError>> Visitor<'_> for OfText<T> {
+impl<T, E: fmt::Display> Visitor<'_> for OfText<T, E> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a string")
     }
 
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
-        text.parse().map_err(E::custom)
+    fn visit_str<D: serde::de::Error>(self, text: &str) -> Result<T, D> {
+        self.0(text).map_err(D::custom)
     }
 }
 
@@ -66,7 +69,7 @@ macro_rules! as_hex {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_str($crate::model::id::OfText(std::marker::PhantomData))
+                deserializer.deserialize_str($crate::model::id::OfText(str::parse))
             }
         }
 
@@ -84,8 +87,7 @@ const NIBBLES: [u8; 256] = {
     let mut nibbles = [0xff; 256];
     let mut value = 0;
     while value < 16 {
-        let digit = if value < 10 { b'0' + value } else { b'a' + value - 10 };
-        nibbles[digit as usize] = value;
+        nibbles[digit(value) as usize] = value;
         value += 1;
     }
     nibbles

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
+
+use super::id::OfText;
 
 /// Longest path that is synced, in bytes of UTF-8.
 const MAX_BYTES: usize = 1024;
@@ -41,6 +42,16 @@ impl VaultPath {
         match unsafe_reason(&nfc) {
             None => Ok(Self(nfc.into())),
             Some(reason) => Err(PathError { path: text.chars().take(200).collect(), reason }),
+        }
+    }
+
+    /// Refuses text that is not NFC, unlike [`VaultPath::new`]: a manifest must not hold two
+    /// spellings of one path.
+    fn composed(text: &str) -> Result<Self, PathError> {
+        if is_nfc(text) {
+            Self::new(text)
+        } else {
+            Err(PathError { path: text.to_owned(), reason: "it is not in Unicode normal form C" })
         }
     }
 
@@ -177,27 +188,9 @@ impl Serialize for VaultPath {
     }
 }
 
-/// Refuses text that is not NFC, unlike [`VaultPath::new`]: a manifest must not hold two spellings
-/// of one path.
 impl<'de> Deserialize<'de> for VaultPath {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct OfText;
-
-        impl Visitor<'_> for OfText {
-            type Value = VaultPath;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<VaultPath, E> {
-                let reason = "it is not in Unicode normal form C";
-                let other_form = || E::custom(PathError { path: text.to_owned(), reason });
-                if is_nfc(text) { VaultPath::new(text).map_err(E::custom) } else { Err(other_form()) }
-            }
-        }
-
-        deserializer.deserialize_str(OfText)
+        deserializer.deserialize_str(OfText(Self::composed))
     }
 }
 

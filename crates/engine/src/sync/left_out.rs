@@ -44,8 +44,11 @@ impl Engine {
     /// noted.
     #[must_use]
     pub fn left_out(&self) -> Vec<LeftOut> {
-        let record = self.context.record().ok().flatten();
         let mut left_out = self.context.left_out();
+        if left_out.is_empty() {
+            return left_out;
+        }
+        let record = self.context.record().ok().flatten();
         for one in &mut left_out {
             // Members that were agreed on and have not gone here yet are an exception of the
             // record.
@@ -83,8 +86,12 @@ impl Context {
                 _ => {}
             }
         }
+        gone.retain(|group, _| changed.contains(group));
+        if gone.is_empty() {
+            return;
+        }
         let known = self.left_out();
-        for (group, mut paths) in gone.into_iter().filter(|(group, _)| changed.contains(group)) {
+        for (group, mut paths) in gone {
             let known = known.iter().find(|known| known.group == group);
             paths.extend(known.iter().flat_map(|known| known.paths.iter().cloned()));
             // This device's own generation comes here as that of another one does.

@@ -251,9 +251,11 @@ fn served<T>(result: Result<T, DatabaseError>) -> Option<T> {
 /// Runs work that blocks (disk, hashing, packing) without stopping other tasks, if other threads
 /// can run them. On a runtime of one thread, as in simulations, it simply runs.
 fn blocking<T>(work: impl FnOnce() -> T) -> T {
+    if has_other_threads() { tokio::task::block_in_place(work) } else { work() }
+}
+
+/// True if other threads of the runtime go on while this one blocks.
+fn has_other_threads() -> bool {
     use tokio::runtime::{Handle, RuntimeFlavor};
-    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
-        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
-        _ => work(),
-    }
+    Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread)
 }

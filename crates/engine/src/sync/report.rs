@@ -29,7 +29,7 @@ pub struct Report {
     pub conflicts: Vec<ConflictId>,
     /// Groups whose two versions were merged in this cycle, memory by memory.
     pub merged: Vec<Item>,
-    /// What clashed in these merges, each with the conflict that keeps what lost.
+    /// Clashes in these merges, each with the conflict that keeps what lost.
     pub clashes: Vec<(ConflictId, Clash)>,
     /// Groups that a program saved as it knew them before the last pull.
     pub reverted: Vec<Item>,

@@ -94,7 +94,7 @@ fn chunks_of_one_pack_are_brought_together_within_a_window() {
 }
 
 proptest! {
-    /// What is read too early stays in memory: no more than two windows of it.
+    /// A chunk that is read too early stays in memory: no more than two windows of them.
     #[test]
     fn no_chunk_moves_further_than_a_window(
         slots in prop::collection::vec((0_u8..3, 0_u32..500, 1_u32..40), 0..60),

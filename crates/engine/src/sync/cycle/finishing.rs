@@ -6,11 +6,10 @@
 
 use std::collections::VecDeque;
 
-use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::JoinHandle;
 
 use crate::model::Content;
-use crate::sync::SyncError;
+use crate::sync::{SyncError, has_other_threads};
 use crate::vault::{StageError, StageWriter};
 
 /// Files that the disk is asked for at once.
@@ -33,7 +32,7 @@ impl Finishing {
         mode: u32,
         mtime_ms: i64,
     ) -> Result<(), SyncError> {
-        if Handle::current().runtime_flavor() != RuntimeFlavor::MultiThread {
+        if !has_other_threads() {
             return Ok(writer.finish(content, mode, mtime_ms)?);
         }
         if self.0.len() >= AT_ONCE {

@@ -41,8 +41,8 @@ impl std::fmt::Debug for OpenFile {
 }
 
 impl OnDisk {
-    /// Notes all chunks of local files, of which so many are cut at once. The first file that holds
-    /// a chunk is its place.
+    /// Notes all chunks of local files, on several threads. The first file that holds a chunk is its
+    /// place.
     pub(crate) fn add_files(
         &mut self,
         fs: &dyn Fs,
@@ -50,30 +50,30 @@ impl OnDisk {
         params: ChunkParams,
         threads: NonZeroUsize,
     ) {
-        for some in paths.chunks(threads.get()) {
-            let cut = |path: &PathBuf| {
-                let mut found = Self::default();
-                found.add_file(fs, path.clone(), params);
-                found
-            };
-            let found: Vec<Self> = match some {
-                [path] => vec![cut(path)],
-                _ => std::thread::scope(|scope| {
-                    let cuts: Vec<_> = some.iter().map(|path| scope.spawn(|| cut(path))).collect();
-                    cuts.into_iter().filter_map(|cut| cut.join().ok()).collect()
-                }),
-            };
-            for Self { places, leaves, .. } in found {
-                for (chunk, place) in places {
-                    self.places.entry(chunk).or_insert(place);
-                }
-                self.leaves.extend(leaves);
+        let cut = |paths: &[PathBuf]| {
+            let mut found = Self::default();
+            paths.iter().for_each(|path| found.add_file(fs, path.clone(), params));
+            found
+        };
+        let share = paths.len().div_ceil(threads.get()).max(1);
+        let found: Vec<Self> = if paths.len() <= share {
+            vec![cut(paths)]
+        } else {
+            std::thread::scope(|scope| {
+                let cuts: Vec<_> = paths.chunks(share).map(|some| scope.spawn(|| cut(some))).collect();
+                cuts.into_iter().filter_map(|cut| cut.join().ok()).collect()
+            })
+        };
+        for Self { places, leaves, .. } in found {
+            for (chunk, place) in places {
+                self.places.entry(chunk).or_insert(place);
             }
+            self.leaves.extend(leaves);
         }
     }
 
     /// Notes all chunks of a local file. A file that cannot be read is left out.
-    pub(crate) fn add_file(&mut self, fs: &dyn Fs, path: PathBuf, params: ChunkParams) {
+    fn add_file(&mut self, fs: &dyn Fs, path: PathBuf, params: ChunkParams) {
         let (Ok(mut cutter), Ok(file)) = (Cutter::new(params), fs.open(&path)) else { return };
         let (mut chunks, mut offset, path) = (cutter.cut(file), 0, Arc::new(path));
         let mut recipe = RecipeBuilder::default();

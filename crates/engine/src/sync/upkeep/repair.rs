@@ -149,14 +149,14 @@ impl Session<'_> {
         bad: &[Arc<PackInfo>],
         repaired: &mut Repaired,
     ) -> Result<(), SyncError> {
-        let Context { layout, ports, .. } = self.context;
+        let Context { layout, ports, settings, .. } = self.context;
         let is_good = |pack: &&Arc<PackInfo>| bad.iter().all(|other| other.id != pack.id);
         let good: ChunkIndex = state.packs.values().filter(is_good).cloned().collect();
         let params = self.log.header()?.chunking;
         let mut here = OnDisk::default();
         blocking(|| {
             let files = readable_files_below(self.context.fs(), layout.root());
-            files.into_iter().for_each(|path| here.add_file(self.context.fs(), path, params));
+            here.add_files(self.context.fs(), &files, params, settings.threads);
         });
         let reader = ChunkReader::new(Arc::clone(&ports.remote));
         let mut encoder = Encoder::new().map_err(|error| SyncError::Upload(error.to_string()))?;

@@ -53,16 +53,14 @@ fn all_differ(claims: &[Claim]) -> bool {
     let (mut files, mut above) = (HashSet::with_capacity(claims.len()), HashSet::new());
     let mut folder = "";
     for claim in claims {
-        let path = claim.path.as_str();
-        if !files.insert(hasher.hash_one(claim.path.fold_key())) {
+        let key = claim.path.fold_key();
+        if !files.insert(hasher.hash_one(key.as_str())) {
             return false;
         }
-        let own = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let own = claim.path.folders().next().unwrap_or_default();
         if own != folder {
             folder = own;
-            for path in claim.path.folders().filter_map(|folder| VaultPath::new(folder).ok()) {
-                above.insert(hasher.hash_one(path.fold_key()));
-            }
+            above.extend(folders(&key).map(|folder| hasher.hash_one(folder)));
         }
     }
     files.is_disjoint(&above)
