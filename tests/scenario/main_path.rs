@@ -213,6 +213,21 @@ async fn many_small_files_become_few_objects() {
     assert!(fetched.transfer.requests < 30, "{} requests", fetched.transfer.requests);
 }
 
+/// Files are fetched in the order of their names, and lie in packs in that of their age.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_were_sent_in_turns_are_not_fetched_one_by_one() {
+    let World { mut one, mut two, .. } = world().await;
+    for first in 0..2 {
+        (first..400).step_by(2).for_each(|number| {
+            one.write(&format!("notes/{number:03}.txt"), format!("note {number}"));
+        });
+        one.sync().await;
+    }
+    let fetched = two.sync().await;
+    assert_eq!(fetched.pulled, 400);
+    assert!(fetched.transfer.requests < 30, "{} requests", fetched.transfer.requests);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_waits_until_it_has_stood_still() {
     let World { mut one, .. } = world().await;
