@@ -1,5 +1,5 @@
 """Writes what was found into docs/BENCHMARKS.md and its plots."""
-import datetime, os, pathlib, platform
+import datetime, os, pathlib, platform, textwrap
 from compare import plots, tables
 from compare.document import filled
 from compare.medians import Medians
@@ -34,7 +34,7 @@ def conditions(found):
     rows += [f"- {name}: {said}" for name, said in about["versions"].items()]
     rows += [f"- {name} could not be installed: {why}" for name, why in about["missing"].items()]
     rows += [f"- Round {error['round'] + 1} at {error['rtt']} ms went on without {error['tool']}: {error['why'][:200]}" for error in found["errors"]]
-    return "\n".join(rows)
+    return "\n".join(textwrap.fill(row, 100, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False) for row in rows)
 
 
 def blocks(found):

@@ -98,7 +98,7 @@ pub struct ConflictEvent {
     pub device: Option<String>,
     /// The command that shows the conflict.
     pub next: String,
-    /// What clashed, with the ranks of both sides, where this device has merged them.
+    /// Clashes, with the ranks of both sides, where this device has merged them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clashes: Vec<Clash>,
 }

@@ -30,7 +30,7 @@ pub struct SyncDocument {
     /// Groups whose two versions were merged, memory by memory, where there are any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub merged: Vec<String>,
-    /// What clashed in these merges, where anything did: both sides changed the same. What lost is
+    /// Clashes in these merges, where there are any: both sides changed the same. What lost is
     /// kept as one of `conflicts`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clashes: Vec<Clash>,
