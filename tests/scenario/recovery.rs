@@ -341,3 +341,31 @@ async fn plain_objects_become_the_first_generation() {
     assert!(matches!(bad, Err(SyncError::Refused(Refusal::BadObject { .. }))), "{bad:?}");
     assert!(two.verify().await.faults.is_empty());
 }
+
+/// Whoever restores has not let through what was edited here while another device's deletion
+/// waited: sent as well, the edits would undo the restore at once.
+#[tokio::test]
+async fn a_restore_is_not_undone_by_edits_that_waited() {
+    for edited in [3, 30] {
+        let folder = fresh_folder();
+        let (mut one, mut two) = pair(folder.path()).await;
+        let names: Vec<String> = (0..30).map(|number| format!("notes/{number}.txt")).collect();
+        names.iter().for_each(|name| one.write(name, format!("{name} as it was")));
+        let made = one.sync().await.generation.to_string();
+        let first = one.files();
+        two.sync().await;
+        names.iter().for_each(|name| two.delete(name));
+        let held = two.sync().await.holds;
+        two.approve(held[0].id);
+        two.sync().await;
+        assert_eq!(one.sync().await.holds.len(), 1);
+        names.iter().take(edited).for_each(|name| one.write(name, format!("{name}, edited")));
+        one.sync().await;
+        restore(&mut one, &made, &[], true).await.unwrap();
+        one.sync().await;
+        assert_eq!(one.files(), first);
+        assert_eq!(one.conflicts().len(), edited, "every edit is kept");
+        two.sync().await;
+        assert_eq!(two.files(), first);
+    }
+}

@@ -126,9 +126,14 @@ impl Attic {
         if self.way == Way::Overwrite {
             return other(path(number), &noise);
         }
+        let stood = world.devices[self.at].disk.site().file(&path(number)).is_some();
         world.user(self.at, &UserOp::Delete(path(number)));
         match self.way {
-            Way::Encrypt => other(format!("{}.locked", path(number)), &noise),
+            Way::Encrypt => {
+                other(format!("{}.locked", path(number)), &noise);
+                let ledger = &mut world.devices[self.at].disk.site().ledger;
+                ledger.exchanged.extend(stood.then(|| path(number)));
+            }
             Way::Move => {
                 other(moved(&path(number)), &self.contents[number]);
                 let ledger = &mut world.devices[self.at].disk.site().ledger;
@@ -188,8 +193,10 @@ pub fn judge(commit: &Commit, parent: &Tree, tree: &Tree, devices: &[Device], no
         if primary(tree) == 0 && primary(parent) > 0 {
             return Err(format!("{} deletes all that there is, and nobody was asked", device.name));
         }
-        // A file that another device has brought back, and that stands here again, is not replaced.
-        let held = |plain: &str| has(tree, plain) && site.file(plain).is_none();
+        // A file that was brought back, and stands here again or waits to, is not replaced.
+        let held = |plain: &str| {
+            has(tree, plain) && site.file(plain).is_none() && site.ledger.exchanged.contains(plain)
+        };
         let stays = |path: &&VaultPath| {
             path.as_str().strip_suffix(".locked").is_some_and(held) && !parent.contains_key(*path)
         };

@@ -83,6 +83,8 @@ pub struct Ledger {
     pub approved_any: bool,
     /// Files of the attic that have another name now.
     pub moved: BTreeSet<String>,
+    /// Files of the attic that the user replaced by files of other names.
+    pub exchanged: BTreeSet<String>,
     /// Trashes that were seen, each with the time of the first sight by the bucket's clock.
     pub trashes: BTreeMap<String, i64>,
     /// A program has written some files of a group and not the others: the group as it was left;
@@ -105,7 +107,14 @@ impl Ledger {
         }
         self.deleted.iter().for_each(|path| key.say(path));
         key.plain(format_args!("{} {}", self.sends_again, self.excused));
-        for path in self.taken.keys().chain(&self.approved).chain(&self.moved).chain(self.trashes.keys()) {
+        for path in self
+            .taken
+            .keys()
+            .chain(&self.approved)
+            .chain(&self.moved)
+            .chain(&self.exchanged)
+            .chain(self.trashes.keys())
+        {
             key.say(path);
         }
         key.plain(self.approved_any);

@@ -190,7 +190,7 @@ impl Engine {
 
     /// Decides holds: `approved` pass, `rejected` are decided the other way, at the next cycle.
     ///
-    /// Errors of writing the record.
+    /// # Errors
     /// Errors of writing the record.
     pub fn decide(&self, approved: &[HoldId], rejected: &[HoldId]) -> Result<(), SyncError> {
         let marker = Marker::read(self.context.fs(), &self.context.layout)?;

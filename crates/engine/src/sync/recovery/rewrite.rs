@@ -14,10 +14,10 @@ use crate::content::ChunkIndex;
 use crate::log::{ChunkReader, Depth, Log, Prepared, Snapshot};
 use crate::merge::Clash;
 use crate::model::{
-    Change, Commit, CommitKind, Conflict, Digest, Entry, Group, Item, PackId, PackInfo, Prune, Recipe,
-    RecipeOf, Resolution, Tree, VaultPath, set_entry,
+    Change, Commit, CommitKind, Conflict, Digest, Direction, Entry, Group, Item, PackId, PackInfo, Prune,
+    Recipe, RecipeOf, Resolution, Tree, VaultPath, set_entry,
 };
-use crate::plan::{self, Input};
+use crate::plan::{self, Hold, Input};
 use crate::sync::cycle::list_chunks;
 use crate::sync::session::{Context, Session};
 use crate::sync::{Engine, Refusal, Report, Request, SyncError, Watcher};
@@ -100,11 +100,16 @@ impl Engine {
     ) -> Result<Rewritten, SyncError> {
         let Made { mut rewritten, items, put_back } = made;
         let mut report = before;
+        let waited: BTreeSet<Item> = report.holds.iter().flat_map(|hold| &hold.items).cloned().collect();
         if rewritten.generation.is_some() {
+            // What is here of them was not sent before, and must not be sent after: as a newer
+            // version it would undo this generation.
+            let waited = waited.intersection(&put_back).cloned().collect();
+            self.session(watcher).await?.put_back(&waited).await?;
             report = self.settled_cycle(Request::FULL, watcher).await?.after(&report);
         }
-        let asked: Vec<_> =
-            report.holds.iter().filter(|hold| hold.items.is_subset(&items)).map(|hold| hold.id).collect();
+        let comes = |hold: &&Hold| hold.direction == Direction::Incoming && hold.items.is_subset(&items);
+        let asked: Vec<_> = report.holds.iter().filter(comes).map(|hold| hold.id).collect();
         if yes && !asked.is_empty() {
             // The user approved of the generation, so its arrival here is approved as well.
             self.decide(&asked, &[])?;

@@ -199,8 +199,11 @@ impl Hand<'_> {
     /// Dresses a file that is in place already, if somebody has changed the rights of the one that
     /// it replaced since that was looked at.
     fn dress_again(&mut self, path: &VaultPath, visible: &Path, old: &Path) -> Result<(), Halt> {
-        let rights = |stat: Option<FileStat>| stat.map(|stat| stat.mode);
-        if rights(self.lstat(visible)?) == rights(self.lstat(old)?) {
+        let (Some(new), Some(replaced)) = (self.lstat(visible)?, self.lstat(old)?) else {
+            // Its folder was moved away since, with the new file in it: that is no longer ours.
+            return Ok(());
+        };
+        if new.mode == replaced.mode {
             return Ok(());
         }
         self.dress(path, visible, Like::File(old))
