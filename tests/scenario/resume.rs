@@ -1,5 +1,5 @@
 //! A push that is broken off goes on where it was: what was sent is not sent again, and what was
-//! cut into chunks is not read again.
+//! cut into chunks is not read again. Nor is what only has another name.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -90,4 +90,32 @@ async fn a_push_that_was_broken_off_cuts_no_file_again_that_was_sent_whole() {
     let mut two = Device::joined(folder.path(), "two", Arc::new(bucket)).await;
     two.sync().await;
     assert_eq!(two.files(), one.files());
+}
+
+/// A file keeps its inode and its times where the folder that it is in gets another name; whatever
+/// is done to the file itself changes one of them.
+#[tokio::test]
+async fn files_of_a_renamed_folder_are_not_read_again_and_an_edit_among_them_is_sent() {
+    let folder = fresh_folder();
+    let store: Arc<dyn Remote> = Arc::new(MemoryRemote::default());
+    let mut one = Device::joined(folder.path(), "one", Arc::clone(&store)).await;
+    let mut two = Device::joined(folder.path(), "two", store).await;
+    for number in 0..20 {
+        one.write(&format!("notes/old/{number}.txt"), format!("note {number}"));
+    }
+    one.sync().await;
+    one.opened.take();
+    let edited = one.root.join("notes/old/7.txt");
+    let before = edited.metadata().unwrap().modified().unwrap();
+    std::fs::write(&edited, "NOTE 7").unwrap();
+    std::fs::File::options().write(true).open(&edited).unwrap().set_modified(before).unwrap();
+    std::fs::rename(one.root.join("notes/old"), one.root.join("notes/new")).unwrap();
+    let sent = one.sync().await;
+    let notes = one.root.join("notes");
+    let read: Vec<_> = one.opened.take().into_iter().filter(|path| path.starts_with(&notes)).collect();
+    assert!(!read.is_empty() && read.iter().all(|path| path.ends_with("7.txt")), "{read:?}");
+    assert_eq!((sent.pushed, sent.deleted_remote), (20, 20), "{sent:?}");
+    two.sync().await;
+    assert_eq!(two.files(), one.files());
+    assert_eq!(two.text("notes/new/7.txt").unwrap(), "NOTE 7");
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use cogzy_engine::fs::{Databases, Fs, ReadFile, RootedFs, WriteFile};
+use cogzy_engine::fs::{Databases, Flush, Fs, ReadFile, RootedFs, WriteFile};
 use cogzy_engine::model::{FileKind, FileStat};
 
 /// The paths that were opened, in order, and the bytes read of them one after the other. Clones are
@@ -99,6 +99,9 @@ impl Fs for Counted {
     }
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.disk.sync_dir(path)
+    }
+    fn begin_flush(&self, folder: &Path, files: usize) -> io::Result<Option<Box<dyn Flush>>> {
+        self.disk.begin_flush(folder, files)
     }
     fn free_space(&self, path: &Path) -> io::Result<u64> {
         self.disk.free_space(path)

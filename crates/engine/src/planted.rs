@@ -67,11 +67,13 @@ pub enum Bug {
     LastReplaced,
     /// A memory that loses a clash is not kept.
     DropTheClashes,
+    /// Many files count as durable before their disk was asked.
+    NoFlush,
 }
 
 impl Bug {
     /// Mistakes that any run may find.
-    pub const SYNC: [Self; 17] = [
+    pub const SYNC: [Self; 18] = [
         Self::SkipRecheck,
         Self::CommitBeforePacks,
         Self::EmptyListing,
@@ -89,6 +91,7 @@ impl Bug {
         Self::ForgetMounts,
         Self::ReplaceTheMode,
         Self::HalfAGroup,
+        Self::NoFlush,
     ];
 
     /// Mistakes that only show where memories are merged.

@@ -19,6 +19,8 @@
 //!   error, and uses every stored byte. Only the chunk's digest tells if the bytes are the *right*
 //!   ones.
 
+use std::cell::Cell;
+
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::{compress_bound, find_frame_compressed_size, get_frame_content_size};
 
@@ -158,15 +160,22 @@ pub fn decode(codec: Codec, stored: &[u8], len: u32) -> Result<Vec<u8>, CodecErr
     if stored.len() >= len {
         return Err(CodecError::NotSmaller { stored: stored.len(), len });
     }
-    let mut zstd = Decompressor::new().map_err(self::zstd)?;
-    match width(codec) {
+    let known = DECOMPRESSOR.with(Cell::take);
+    let mut zstd = known.map_or_else(Decompressor::new, Ok).map_err(self::zstd)?;
+    let decoded = match width(codec) {
         None => {
             let mut chunk = Vec::new();
-            decompress(&mut zstd, stored, len, &mut chunk)?;
-            Ok(chunk)
+            decompress(&mut zstd, stored, len, &mut chunk).map(|()| chunk)
         }
         Some(width) => decode_planes(&mut zstd, width, stored, len),
-    }
+    };
+    DECOMPRESSOR.set(Some(zstd));
+    decoded
+}
+
+thread_local! {
+    /// To make one takes longer than to decode a small chunk.
+    static DECOMPRESSOR: Cell<Option<Decompressor<'static>>> = const { Cell::new(None) };
 }
 
 fn decode_planes(

@@ -327,6 +327,11 @@ impl Write for RealWrite {
 
 impl WriteFile for RealWrite {
     fn finish(&mut self, mode: u32, mtime_ms: Option<i64>) -> io::Result<()> {
+        self.finish_unflushed(mode, mtime_ms)?;
+        self.0.sync_all()
+    }
+
+    fn finish_unflushed(&mut self, mode: u32, mtime_ms: Option<i64>) -> io::Result<()> {
         self.0.flush()?;
         unless_lacking(self.0.set_permissions(std::fs::Permissions::from_mode(mode & 0o777)))?;
         if let Some(ms) = mtime_ms {
@@ -335,6 +340,6 @@ impl WriteFile for RealWrite {
             let times = Timestamps { last_access: as_it_is, last_modification: mtime };
             unless_lacking(rustix::fs::futimens(&self.0, &times).map_err(io::Error::from))?;
         }
-        self.0.sync_all()
+        Ok(())
     }
 }

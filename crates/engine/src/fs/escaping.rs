@@ -15,7 +15,9 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use serde::{Deserialize, Serialize};
 
 use super::escape::{escape, has_signs, unescape};
-use super::{DatabaseFault, Databases, Fs, Holds, Like, MountId, Names, Pinned, ReadFile, WriteFile, found};
+use super::{
+    DatabaseFault, Databases, Flush, Fs, Holds, Like, MountId, Names, Pinned, ReadFile, WriteFile, found,
+};
 use crate::model::FileStat;
 
 /// The way in which names are written on a disk.
@@ -245,6 +247,10 @@ impl<D: Fs + ?Sized> Fs for Escaping<D> {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.disk.sync_dir(&self.place(path)?)
+    }
+
+    fn begin_flush(&self, folder: &Path, files: usize) -> io::Result<Option<Box<dyn Flush>>> {
+        self.disk.begin_flush(&self.place(folder)?, files)
     }
 
     fn dress(&self, file: &Path, like: Like) -> io::Result<Vec<&'static str>> {

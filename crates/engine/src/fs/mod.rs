@@ -23,8 +23,10 @@ mod cloned;
 mod cross;
 mod databases;
 mod dress;
+mod durable;
 mod escape;
 mod escaping;
+mod flush;
 mod holds;
 mod io_at;
 mod network;
@@ -37,8 +39,10 @@ mod tree;
 
 pub use cross::move_new;
 pub use databases::{DatabaseFault, Databases};
+pub use durable::{create_dir_durable, read, replace, replace_with};
 pub use escape::{escape, has_signs, unescape};
 pub use escaping::{Escaping, Spelling};
+pub use flush::Flush;
 pub use holds::Holds;
 pub use io_at::{At, IoAt, found};
 pub use network::is_network;
@@ -114,6 +118,15 @@ pub trait WriteFile: Write + Send {
     /// # Errors
     /// Errors of the system. After an error, the file's contents are undefined.
     fn finish(&mut self, mode: u32, mtime_ms: Option<i64>) -> io::Result<()>;
+
+    /// As [`WriteFile::finish`], but nothing is durable before a [`Flush`] that was begun before
+    /// the file.
+    ///
+    /// # Errors
+    /// See [`WriteFile::finish`].
+    fn finish_unflushed(&mut self, mode: u32, mtime_ms: Option<i64>) -> io::Result<()> {
+        self.finish(mode, mtime_ms)
+    }
 }
 
 /// Source of a new file's owner, group, rights and attributes.
@@ -254,6 +267,17 @@ pub trait Fs: Send + Sync + Debug {
     /// Errors of the system.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 
+    /// Begins a flush of the disk of `folder`, to which that many files are about to be written.
+    /// None where the disk does not promise to tell of every loss, or where each file had better be
+    /// made durable on its own.
+    ///
+    /// # Errors
+    /// Errors of the system.
+    fn begin_flush(&self, folder: &Path, files: usize) -> io::Result<Option<Box<dyn Flush>>> {
+        let _each_on_its_own = (folder, files);
+        Ok(None)
+    }
+
     /// Gives a file that is not visible yet what belongs to its place: owner, group, mode, extended
     /// attributes and access lists of the file that it replaces; for a new one its folder's owner
     /// and group, as far as the system would give them, and its own mode less the umask. What our
@@ -332,68 +356,4 @@ pub trait Fs: Send + Sync + Debug {
     fn is_shared(&self) -> bool {
         true
     }
-}
-
-/// Creates `folder` and the missing folders above it, and makes their names durable below `root`,
-/// which exists. Otherwise a disk may keep a file that is moved there and lose its folder.
-///
-/// # Errors
-/// Errors of the system.
-pub fn create_dir_durable(fs: &dyn Fs, folder: &Path, root: &Path) -> io::Result<()> {
-    fs.create_dir_all(folder)?;
-    folder
-        .ancestors()
-        .skip(1)
-        .take_while(|above| above.starts_with(root))
-        .try_for_each(|above| fs.sync_dir(above))
-}
-
-/// Reads a whole small file of at most `limit` bytes.
-///
-/// # Errors
-/// Errors of the system; `InvalidData` if the file is longer than `limit`.
-pub fn read(fs: &dyn Fs, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    fs.open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("it is longer than {limit} bytes")));
-    }
-    Ok(bytes)
-}
-
-/// Replaces a small file, so that readers find either the old bytes or the new ones, also after a
-/// crash. The new bytes are durable on return.
-///
-/// The temporary file is `<path>.new`. The caller is the only writer of `path` (the vault's lock
-/// ensures that), so a leftover of a crash can simply be removed.
-///
-/// # Errors
-/// Errors of the system. The old file stays in place.
-pub fn replace(fs: &dyn Fs, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    replace_with(fs, path, mode, |file| file.write_all(bytes))
-}
-
-/// Like [`replace`], for a file that `fill` writes piece by piece.
-///
-/// # Errors
-/// Errors of the system and of `fill`. The old file stays in place.
-pub fn replace_with(
-    fs: &dyn Fs,
-    path: &Path,
-    mode: u32,
-    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> io::Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let fresh = Path::new(&name);
-    match fs.remove_file(fresh) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = fs.create(fresh)?;
-    fill(&mut file)?;
-    file.finish(mode, None)?;
-    drop(file);
-    fs.rename(fresh, path)?;
-    path.parent().map_or(Ok(()), |folder| fs.sync_dir(folder))
 }

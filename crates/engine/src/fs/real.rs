@@ -12,7 +12,8 @@ use rustix::fs::CWD;
 
 use super::at::{At, mount_of, names, sync_folder};
 use super::cloned::create_like;
-use super::{Fs, MountId, Names, ReadFile, WriteFile};
+use super::flush;
+use super::{Flush, Fs, MountId, Names, ReadFile, WriteFile};
 use crate::model::{FileKind, FileStat};
 
 /// File systems of this machine.
@@ -92,6 +93,10 @@ impl Fs for RealFs {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         sync_folder(&at(path).open_folder()?)
+    }
+
+    fn begin_flush(&self, folder: &Path, files: usize) -> io::Result<Option<Box<dyn Flush>>> {
+        flush::begin(at(folder).open_folder()?, files)
     }
 
     fn free_space(&self, path: &Path) -> io::Result<u64> {

@@ -16,6 +16,8 @@
 //!
 //! Paths outside the root are resolved by the system, as by [`RealFs`].
 
+mod place;
+
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
@@ -28,12 +30,13 @@ use rustix::io::Errno;
 
 use super::at::{self, At, FOLDER, READ};
 use super::cloned::create_like;
-use super::dress;
 use super::resolve::{STEP, absent, check, open_below, open_root};
 use super::{
-    Databases, Fs, Like, MOUNT_FOLDER, MountId, Names, Pinned, ReadFile, RealFs, Replaced, WriteFile, found,
+    Databases, Flush, Fs, Like, MOUNT_FOLDER, MountId, Names, Pinned, ReadFile, RealFs, Replaced, WriteFile,
+    dress, flush, found,
 };
 use crate::model::{FileKind, FileStat};
+use place::{Folder, Place, Way};
 
 /// The machine's file systems, with the vault at one root.
 #[derive(Debug)]
@@ -45,44 +48,6 @@ pub struct RootedFs {
     id: Result<(u64, u64), Errno>,
     /// The root. None while it is let go.
     held: Mutex<Option<Arc<OwnedFd>>>,
-}
-
-/// Target of a path.
-enum Way<'a> {
-    Outside,
-    Root,
-    /// Below the root, along these names.
-    Below(&'a Path),
-}
-
-/// An open folder.
-enum Folder {
-    /// The working directory, where whole paths are resolved.
-    Here,
-    Root(Arc<OwnedFd>),
-    Open(OwnedFd),
-}
-
-/// A name in an open folder.
-struct Place<'a> {
-    folder: Folder,
-    name: &'a Path,
-}
-
-impl Place<'_> {
-    fn at(&self) -> At<'_> {
-        At { folder: self.folder.as_fd(), name: self.name }
-    }
-}
-
-impl AsFd for Folder {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Here => CWD,
-            Self::Root(folder) => folder.as_fd(),
-            Self::Open(folder) => folder.as_fd(),
-        }
-    }
 }
 
 impl RootedFs {
@@ -347,6 +312,10 @@ impl Fs for RootedFs {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         at::sync_folder(&self.open_folder(path)?)
+    }
+
+    fn begin_flush(&self, folder: &Path, files: usize) -> io::Result<Option<Box<dyn Flush>>> {
+        flush::begin(self.open_folder(folder)?, files)
     }
 
     fn dress(&self, file: &Path, like: Like) -> io::Result<Vec<&'static str>> {

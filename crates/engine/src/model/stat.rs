@@ -44,6 +44,15 @@ impl FileStat {
     pub const fn mtime_ms(&self) -> i64 {
         self.mtime_ns.div_euclid(1_000_000)
     }
+
+    /// True if an equal state at another path can only be that of the same file. A file of a folder
+    /// that was renamed keeps its inode and its times. But FAT gives inode numbers away again and
+    /// keeps times so coarse that another file may have the same.
+    #[must_use]
+    pub const fn tells_apart(&self) -> bool {
+        const COARSE: i64 = 10_000_000;
+        self.ctime_ns % COARSE != 0
+    }
 }
 
 /// Digest of a file, and the file's metadata when it was read.
@@ -61,6 +70,12 @@ pub struct Cached {
 pub trait KnownDigests {
     /// The digest of a path. Each path is asked for at most once, in ascending order.
     fn digest_of(&self, path: &VaultPath) -> Option<Cached>;
+
+    /// What is known of files at paths that nobody asked for, once the last question was asked:
+    /// they are gone, or stand elsewhere.
+    fn unasked(&self) -> Vec<Cached> {
+        Vec::new()
+    }
 }
 
 impl KnownDigests for HashMap<VaultPath, Cached> {

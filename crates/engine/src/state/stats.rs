@@ -130,12 +130,17 @@ struct Page {
     last: String,
     ended: bool,
     /// Rows that were passed over.
-    gone: Vec<VaultPath>,
+    gone: Vec<(VaultPath, Cached)>,
 }
 
 impl KnownDigests for StatRows<'_> {
     fn digest_of(&self, path: &VaultPath) -> Option<Cached> {
         self.forward(Some(path))
+    }
+
+    fn unasked(&self) -> Vec<Cached> {
+        self.forward(None);
+        self.page.borrow().gone.iter().map(|(_, cached)| *cached).collect()
     }
 }
 
@@ -144,7 +149,7 @@ impl StatRows<'_> {
     #[must_use]
     pub fn gone(self) -> Vec<VaultPath> {
         self.forward(None);
-        self.page.into_inner().gone
+        self.page.into_inner().gone.into_iter().map(|(path, _)| path).collect()
     }
 
     /// Goes to the row of a path, or to the end.
@@ -153,7 +158,7 @@ impl StatRows<'_> {
         loop {
             while let Some((path, cached)) = page.rows.pop_front() {
                 match to.map_or(Ordering::Less, |to| path.cmp(to)) {
-                    Ordering::Less => page.gone.push(path),
+                    Ordering::Less => page.gone.push((path, cached)),
                     Ordering::Equal => return Some(cached),
                     Ordering::Greater => {
                         page.rows.push_front((path, cached));

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{ApplyId, Layout};
-use crate::fs::{At, Fs, IoAt, WriteFile, remove_tree};
+use crate::fs::{At, Flush, Fs, IoAt, WriteFile, remove_tree};
 use crate::model::{Content, Digest};
 
 /// A file that could not be staged.
@@ -80,7 +80,27 @@ impl Stage {
             let _pinned = self.fs.pin(home).at("look for the disk of", home)?;
             return StageWriter::create(&*self.fs, &self.path(slot));
         }
-        StageWriter::create(&*self.fs, &self.path(slot))
+        StageWriter::create_in_folder(&*self.fs, &self.path(slot), None)
+    }
+
+    /// Begins a flush for that many files of the vault's own disk; see [`Fs::begin_flush`].
+    ///
+    /// # Errors
+    /// Errors of the system.
+    pub fn begin_flush(&self, files: usize) -> Result<Option<Box<dyn Flush>>, StageError> {
+        Ok(self.fs.begin_flush(&self.folder, files).at("open", &self.folder)?)
+    }
+
+    /// The folder on the vault's own disk.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// True if the file of a slot is to stand on another disk than the vault's own.
+    #[must_use]
+    pub fn is_elsewhere(&self, slot: u32) -> bool {
+        self.elsewhere.contains_key(&slot)
     }
 
     /// Place of a slot's file while it is staged.
@@ -127,6 +147,10 @@ impl StageWriter {
         if let Some(folder) = path.parent() {
             fs.create_dir_all(folder).at("create", folder)?;
         }
+        Self::create_in_folder(fs, path, like)
+    }
+
+    fn create_in_folder(fs: &dyn Fs, path: &Path, like: Option<&Path>) -> Result<Self, StageError> {
         let file = like.map_or_else(|| fs.create(path), |like| fs.create_like(path, like));
         let file = file.at("create", path)?;
         Ok(Self { path: path.to_owned(), file, hasher: blake3::Hasher::new(), size: 0 })
@@ -146,12 +170,32 @@ impl StageWriter {
     /// An error if the content is another one; errors of the system. The file then counts for
     /// nothing.
     pub fn finish(mut self, expected: Content, mode: u32, mtime_ms: i64) -> Result<(), StageError> {
-        let written = self.written();
-        if written != expected {
-            return Err(StageError::Mismatch { path: self.path, expected, written });
-        }
-        Ok(self.file.finish((mode & 0o777) | 0o600, Some(mtime_ms)).at("write", &self.path)?)
+        self.check(expected)?;
+        Ok(self.file.finish(kept(mode), Some(mtime_ms)).at("write", &self.path)?)
     }
+
+    /// As [`StageWriter::finish`], but the file is durable only after a flush that was begun before
+    /// it.
+    ///
+    /// # Errors
+    /// See [`StageWriter::finish`].
+    pub fn finish_unflushed(mut self, expected: Content, mode: u32, mtime_ms: i64) -> Result<(), StageError> {
+        self.check(expected)?;
+        Ok(self.file.finish_unflushed(kept(mode), Some(mtime_ms)).at("write", &self.path)?)
+    }
+
+    fn check(&self, expected: Content) -> Result<(), StageError> {
+        let written = self.written();
+        if written == expected {
+            return Ok(());
+        }
+        Err(StageError::Mismatch { path: self.path.clone(), expected, written })
+    }
+}
+
+/// Mode of a staged file.
+const fn kept(mode: u32) -> u32 {
+    (mode & 0o777) | 0o600
 }
 
 impl Write for StageWriter {

@@ -76,7 +76,7 @@ impl Context {
             source,
             stage,
             writer: None,
-            finishing: Finishing::default(),
+            finishing: blocking(|| Finishing::begin(stage, wanted.len()))?,
             bytes_before: progress.bytes_done,
             progress,
             watcher,
@@ -180,7 +180,7 @@ struct Output<'a> {
     stage: &'a Stage,
     /// File that is open. None for a file that is lost.
     writer: Option<StageWriter>,
-    finishing: Finishing,
+    finishing: Finishing<'a>,
     /// Progress at the beginning of this file.
     bytes_before: u64,
     progress: Progress,
@@ -212,11 +212,10 @@ impl Output<'_> {
         if !is_last {
             return Ok(());
         }
-        let Entry { size, mode, mtime_ms, .. } = file.entry;
         if let Some(writer) = self.writer.take() {
-            self.finishing.add(writer, file.entry.content(), mode, mtime_ms).await?;
+            self.finishing.add(writer, file.slot, file.entry).await?;
         }
-        self.bytes_before += size;
+        self.bytes_before += file.entry.size;
         self.progress.bytes_done = self.bytes_before;
         self.progress.files_done += 1;
         self.watcher.progress(self.progress);

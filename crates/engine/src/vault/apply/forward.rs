@@ -53,7 +53,7 @@ impl Hand<'_> {
     }
 
     /// Looks once more if a file is as the plan saw it, and returns its state.
-    fn check(&self, unit: &Unit, task: &Task) -> Result<Option<FileStat>, Halt> {
+    fn check(&mut self, unit: &Unit, task: &Task) -> Result<Option<FileStat>, Halt> {
         let step = task.step;
         if never(&step.path) {
             return Err(Halt::Moved(format!("{} is never synced, so it is not written", step.path)));
@@ -61,11 +61,16 @@ impl Hand<'_> {
         if self.lacks_disk(step)? {
             return Err(Halt::Moved(format!("the disk that {} stands on was unmounted", step.path)));
         }
-        let root = self.layout.root();
-        match check_folders(self.fs, root, step.relative())
-            .at("look at the folders of", &self.visible(step))?
-        {
-            Folders::Real | Folders::Missing => {}
+        let visible = self.visible(step);
+        let folders = if self.is_real_folder_of(step) {
+            Folders::Real
+        } else {
+            check_folders(self.fs, self.layout.root(), step.relative())
+                .at("look at the folders of", &visible)?
+        };
+        match folders {
+            Folders::Real => self.note_real_folder_of(step),
+            Folders::Missing => {}
             Folders::Blocked(folder, FileKind::File)
                 if VaultPath::new(&folder).is_ok_and(|folder| unit.deletes_at(&folder.fold_key())) => {}
             Folders::Blocked(folder, kind) => {
@@ -73,7 +78,6 @@ impl Hand<'_> {
                 return Err(Halt::Moved(format!("{folder} is {what}: nothing is written through it")));
             }
         }
-        let visible = self.visible(step);
         match (self.lstat(&visible)?, step.old) {
             (None, None) => self.refuse_stale(step).map(|()| None),
             (Some(_), None) if unit.makes_way(task) => Ok(None),
@@ -245,6 +249,9 @@ impl Hand<'_> {
         match self.fs.rename_new(staged, visible) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(Halt::Moved(format!("{} appeared after the scan", task.step.path)))
+            }
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                Err(Halt::Moved(format!("the folder of {} was moved", task.step.path)))
             }
             done => Ok(done.at("put in place", visible)?),
         }

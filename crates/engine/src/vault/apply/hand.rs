@@ -45,6 +45,10 @@ pub(super) struct Hand<'a> {
     stages: BTreeSet<PathBuf>,
     /// Disks that stay until the apply is done.
     pins: Pins,
+    /// Folder of a visible file that was found to be a real one, or made, since ours last changed
+    /// any. A look for each of its files would say no more: whoever moves it away meanwhile, nothing
+    /// is written through a link that comes in its place.
+    real: Option<String>,
     /// Owners, modes and attributes that could not be passed on to files in their places.
     pub left: BTreeSet<(&'static str, VaultPath)>,
 }
@@ -53,7 +57,7 @@ impl<'a> Hand<'a> {
     pub fn new(fs: &'a dyn Fs, layout: &'a Layout, id: &'a ApplyId) -> Self {
         let [kept, room, shown] = [const { BTreeSet::new() }; 3];
         let (stages, left) = (BTreeSet::from([layout.staging_of(id)]), BTreeSet::new());
-        Self { fs, layout, id, kept, room, shown, stages, pins: Pins::default(), left }
+        Self { fs, layout, id, kept, room, shown, stages, pins: Pins::default(), real: None, left }
     }
 
     /// The same, with the stages of an apply that has to do with other disks, too.
@@ -202,6 +206,9 @@ impl<'a> Hand<'a> {
 
     /// Makes the folders for a visible file, never through a link.
     pub fn make_folders(&mut self, step: &Step) -> Result<(), Halt> {
+        if self.is_real_folder_of(step) {
+            return Ok(());
+        }
         for (at, _) in step.relative().match_indices('/') {
             let folder = step.relative().get(..at).unwrap_or_default();
             let path = self.layout.root().join(folder);
@@ -216,7 +223,18 @@ impl<'a> Hand<'a> {
                 Some(_) => return Err(Halt::Moved(format!("{folder} is in the way of {}", step.path))),
             }
         }
+        self.note_real_folder_of(step);
         Ok(())
+    }
+
+    /// True if the folder of a visible file is known to be a real one.
+    pub fn is_real_folder_of(&self, step: &Step) -> bool {
+        self.real.as_deref() == Some(folder_of(step))
+    }
+
+    /// Notes that the folder of a visible file is a real one.
+    pub fn note_real_folder_of(&mut self, step: &Step) {
+        self.real = Some(folder_of(step).to_owned());
     }
 
     /// Removes the folders above a deleted file that are empty now and that `wanted` accepts; never
@@ -237,6 +255,7 @@ impl<'a> Hand<'a> {
                     synced => synced.map(drop).at("sync", &path)?,
                 }
             }
+            self.real = None;
             match self.fs.remove_dir(&path) {
                 Ok(()) => self.show(&path),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -276,6 +295,7 @@ impl<'a> Hand<'a> {
             }
         }
         self.show(folder);
+        self.real = None;
         self.fs.remove_dir(folder).at("remove", folder)
     }
 
@@ -349,4 +369,9 @@ impl<'a> Hand<'a> {
     pub fn moved(path: &VaultPath) -> Halt {
         Halt::Moved(format!("{path} changed after it was scanned"))
     }
+}
+
+/// Folder of a step's visible file, relative to the root; empty for the root.
+fn folder_of(step: &Step) -> &str {
+    step.relative().rsplit_once('/').map_or("", |(folder, _)| folder)
 }

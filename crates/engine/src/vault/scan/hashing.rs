@@ -1,6 +1,6 @@
 //! Hashes the files that the cache does not know, on several threads.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -38,7 +38,7 @@ pub(super) fn take_in(
     scan: &mut Scan,
 ) {
     let mut jobs = Vec::new();
-    let mut progress = ScanProgress { files: claims.len() as u64, ..ScanProgress::default() };
+    let files = claims.len() as u64;
     for (claim, stat) in stats(fs, layout, claims) {
         let known = options.cache.digest_of(&claim.path);
         let looked = stat.and_then(|stat| {
@@ -60,17 +60,17 @@ pub(super) fn take_in(
                     {
                         scan.insert(job, known, options);
                     }
-                    _ => {
-                        progress.to_hash += 1;
-                        progress.to_hash_bytes = progress.to_hash_bytes.saturating_add(stat.size);
-                        jobs.push(job);
-                    }
+                    _ => jobs.push(job),
                 }
             }
             Err(error) if FileChanged::is(&error) => scan.problem(claim, ProblemKind::Busy, known),
             Err(error) => scan.problem(claim, ProblemKind::Unreadable(error.to_string()), known),
         }
     }
+    scan.take_moved(&mut jobs, options);
+    let to_hash_bytes = jobs.iter().fold(0_u64, |sum, job| sum.saturating_add(job.stat.size));
+    let mut progress =
+        ScanProgress { files, to_hash: jobs.len() as u64, to_hash_bytes, ..ScanProgress::default() };
     (options.progress)(progress);
     let mut outcomes = Vec::with_capacity(jobs.len());
     hash_all(fs, layout, options, &jobs, |at, outcome| {
@@ -130,6 +130,32 @@ impl Scan {
         if known.is_some() {
             self.news.insert(claim.path, None);
         }
+    }
+
+    /// Takes in those files that stood at another path when they were hashed, as all do whose folder
+    /// was renamed.
+    fn take_moved(&mut self, jobs: &mut Vec<Job>, options: &ScanOptions) {
+        let is_new = |job: &Job| job.known.is_none() && job.parts.is_none() && job.stat.tells_apart();
+        if !jobs.iter().any(is_new) {
+            return;
+        }
+        let fresh = options.cache.unasked().into_iter();
+        let left: HashMap<(u64, u64), Cached> = fresh
+            .filter(|cached| cached.hashed_ns >= options.rehash_before)
+            .map(|cached| ((cached.stat.dev, cached.stat.ino), cached))
+            .collect();
+        let moved = |job: &Job| {
+            let cached = left.get(&(job.stat.dev, job.stat.ino)).copied();
+            cached.filter(|cached| is_new(job) && cached.stat == job.stat)
+        };
+        let mut unknown = Vec::with_capacity(jobs.len());
+        for job in std::mem::take(jobs) {
+            match moved(&job) {
+                Some(cached) => self.insert(job, cached, options),
+                None => unknown.push(job),
+            }
+        }
+        *jobs = unknown;
     }
 
     /// Takes in a file. `cached` is its digest and the state that this is of: for a database in

@@ -4,15 +4,15 @@ use std::io;
 use std::path::Path;
 
 use cogzy_engine::clock::Clock;
-use cogzy_engine::fs::{Fs, Like, MountId, Names, Pinned, ReadFile, Replaced, WriteFile, has_signs};
+use cogzy_engine::fs::{Flush, Fs, Like, MountId, Names, Pinned, ReadFile, Replaced, WriteFile, has_signs};
 use cogzy_engine::model::{FileKind, FileStat};
 use cogzy_engine::planted::{Bug, planted};
 
-use super::handles::{Reading, Writing};
+use super::handles::{Flushing, Reading, Writing};
 use super::places::{Stands, linked};
 use super::slots::{known, rename_slots, stat};
 use super::state::{Ino, Slot, State};
-use super::told::{Paths, absent_below_files, place};
+use super::told::{Paths, absent_below_files, crashed, place};
 use super::{Disk, ROOT, Site};
 use crate::fuse::{Effect, Fuse};
 
@@ -23,10 +23,6 @@ pub struct SimFs {
     pub fuse: Fuse,
     /// The root as this process has opened it; none where it was missing.
     root: Option<Ino>,
-}
-
-pub(super) fn crashed() -> io::Error {
-    io::Error::other("the process has ended")
 }
 
 impl SimFs {
@@ -387,6 +383,10 @@ impl Fs for SimFs {
             state.sync_folder(folder);
             Ok(())
         })
+    }
+
+    fn begin_flush(&self, folder: &Path, files: usize) -> io::Result<Option<Box<dyn Flush>>> {
+        Ok(Flushing::begin(self, folder, files))
     }
 
     fn free_space(&self, _: &Path) -> io::Result<u64> {

@@ -1,10 +1,10 @@
 //! Open files.
 
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cogzy_engine::fs::{ReadFile, WriteFile};
+use cogzy_engine::fs::{Flush, ReadFile, WriteFile};
 use cogzy_engine::model::FileStat;
 
 use super::fs::SimFs;
@@ -73,10 +73,10 @@ impl Write for Writing {
     }
 }
 
-impl WriteFile for Writing {
-    fn finish(&mut self, mode: u32, mtime_ms: Option<i64>) -> io::Result<()> {
+impl Writing {
+    fn end(&self, what: &'static str, mode: u32, mtime_ms: Option<i64>, sync: bool) -> io::Result<()> {
         let ino = self.ino;
-        self.fs.effect("sync file", &[&self.path], false, |state, now| {
+        self.fs.effect(what, &[&self.path], false, |state, now| {
             let (now, tick) = (state.stamp(now), state.kind.tick_ns);
             let node = state.node_mut(ino);
             (node.mode, node.ctime_ns) = (mode & 0o777, now);
@@ -84,7 +84,46 @@ impl WriteFile for Writing {
                 let ns = ms * 1_000_000;
                 node.mtime_ns = ns - ns.rem_euclid(tick);
             }
-            state.sync_file(ino);
+            if sync {
+                state.sync_file(ino);
+            }
+            Ok(())
+        })
+    }
+}
+
+impl WriteFile for Writing {
+    fn finish(&mut self, mode: u32, mtime_ms: Option<i64>) -> io::Result<()> {
+        self.end("sync file", mode, mtime_ms, true)
+    }
+
+    fn finish_unflushed(&mut self, mode: u32, mtime_ms: Option<i64>) -> io::Result<()> {
+        self.end("end file", mode, mtime_ms, false)
+    }
+}
+
+/// Files from which on a disk is flushed as a whole: few, so that both ways are tried.
+const WORTH_IT: usize = 3;
+
+/// A flush of a disk, begun below a folder of it.
+pub struct Flushing {
+    fs: SimFs,
+    folder: PathBuf,
+}
+
+impl Flushing {
+    /// One for that many files, on a disk such as ext4.
+    pub fn begin(fs: &SimFs, folder: &Path, files: usize) -> Option<Box<dyn Flush>> {
+        let kind = fs.disk.site().state.kind;
+        let flushing = || Self { fs: fs.clone(), folder: folder.to_owned() };
+        (kind.ordered && kind.exchange && files >= WORTH_IT).then(|| Box::new(flushing()) as Box<dyn Flush>)
+    }
+}
+
+impl Flush for Flushing {
+    fn flush(&self) -> io::Result<()> {
+        self.fs.effect("flush", &[&self.folder], false, |state, _| {
+            state.flush();
             Ok(())
         })
     }

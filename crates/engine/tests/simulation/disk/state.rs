@@ -224,6 +224,14 @@ impl State {
         }
     }
 
+    /// `syncfs`.
+    pub fn flush(&mut self) {
+        for node in &mut self.nodes {
+            node.synced = Some(Arc::clone(&node.bytes));
+        }
+        self.sync_all();
+    }
+
     /// Makes a name and those of the folders above it durable.
     pub fn sync_path(&mut self, path: &Path) {
         let slots: Vec<Slot> = path.ancestors().filter_map(|at| self.slot(at).ok()).collect();

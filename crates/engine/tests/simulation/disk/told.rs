@@ -41,3 +41,8 @@ pub(super) fn absent_below_files<T>(found: io::Result<T>) -> io::Result<T> {
         _ => error,
     })
 }
+
+/// The error of every call of a process that has ended.
+pub(super) fn crashed() -> io::Error {
+    io::Error::other("the process has ended")
+}
