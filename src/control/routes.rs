@@ -17,6 +17,7 @@ mod outbox;
 mod pause;
 mod problem;
 mod recovery;
+mod since;
 mod status;
 mod sync;
 mod transactions;

@@ -95,6 +95,7 @@ const CLIENT: Table<'_> = &[
     ),
     ("socket", &["documents", "paths"]),
     ("follow", &["documents", "socket"]),
+    ("changes", &["documents", "socket"]),
     (
         "local_vault",
         &[

@@ -21,6 +21,8 @@ mod losses;
 mod lost_packs;
 mod main_path;
 mod memories;
+mod memories_since;
+mod memories_staged;
 mod mended;
 mod merge_by_hand;
 mod merge_derived;

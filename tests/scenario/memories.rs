@@ -1,9 +1,11 @@
 //! Programs write memories, not files: over the socket, and with `LocalVault`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use cogzy_client::changes::memories_since;
 use cogzy_client::local_vault::LocalVault;
+use cogzy_client::socket::ClientError;
 use cogzy_testkit::fresh_folder;
 use cogzy_testkit::memories::{self, Memories};
 use futures_util::future::join_all;
@@ -12,9 +14,10 @@ use serde_json::{Value, json};
 use super::merge_by_hand::{lay, ten};
 use crate::support::daemon::Daemon;
 use crate::support::process::Machine;
+use crate::support::s3_server::S3Server;
 use crate::support::socket;
 
-async fn kept(folder: &Path) -> (Machine, Daemon) {
+pub(super) async fn kept(folder: &Path) -> (Machine, Daemon) {
     let mut machine = Machine::with_folder(folder, "one");
     for (key, value) in [("POLL_INTERVAL", "1s"), ("SETTLE", "100ms"), ("BATCH_INTERVAL", "100ms")] {
         machine.set(&format!("COGZY_VAULT__SYNC__{key}"), value);
@@ -26,7 +29,7 @@ async fn kept(folder: &Path) -> (Machine, Daemon) {
     (machine, daemon)
 }
 
-async fn post(machine: &Machine, request: Value) -> (Option<u16>, Value) {
+pub(super) async fn post(machine: &Machine, request: Value) -> (Option<u16>, Value) {
     let header = "content-type: application/json\r\n";
     let answer = socket::ask_with(machine, "POST", "/v1/transactions", header, &request.to_string()).await;
     (answer.status, answer.json())
@@ -38,7 +41,7 @@ async fn find(machine: &Machine, query: &str) -> Value {
     answer.json()["memories"].clone()
 }
 
-fn shown(machine: &Machine) -> Memories {
+pub(super) fn shown(machine: &Machine) -> Memories {
     let file = |path: &str| machine.read(path).unwrap();
     let index = file("indexes/nodes.index");
     memories::read(&file("corpus/nodes.json"), &file("vectors/nodes.npy"), Some(&index))
@@ -182,5 +185,91 @@ async fn many_programs_that_write_at_once_are_each_answered_by_itself() {
     let again = post_all(&machine, requests[..7].to_vec()).await;
     assert_eq!(again, answers[..7]);
     assert_eq!(shown(&machine), expected);
+    assert_eq!(daemon.terminate().await.0, Some(0));
+}
+
+async fn ask(machine: &Machine, resource: &str) -> (Option<u16>, Value) {
+    let answer = socket::ask(machine, "GET", resource).await;
+    (answer.status, answer.json())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_follows_the_memories_over_the_socket() {
+    let folder = fresh_folder();
+    let (machine, daemon) = kept(folder.path()).await;
+    let (status, first) = ask(&machine, "/v1/memories?group=nodes&since=0&limit=6&vectors=true").await;
+    assert_eq!((status, &first["generation"]), (Some(200), &json!(1)), "{first}");
+    assert_eq!(first["memories"].as_array().unwrap().len(), 6);
+    assert_eq!(first["memories"][0]["vector"].as_array().unwrap().len(), 2);
+    let (status, rest) = ask(&machine, first["next"].as_str().unwrap()).await;
+    assert_eq!((status, &rest["until"], &rest["next"]), (Some(200), &first["until"], &Value::Null), "{rest}");
+    assert_eq!(rest["memories"].as_array().unwrap().len(), 4);
+    let request = json!({"transaction_id": "t", "deletes": [{"group": "nodes", "id": "n2"}],
+        "puts": [{"group": "nodes", "entry": {"id": 7, "content": "new"}, "vector": [7.0, 7.0]}]});
+    assert_eq!(post(&machine, request).await.0, Some(200));
+    machine.good(&["sync"]).await;
+    let mut knows = BTreeMap::new();
+    let path = socket::path_of(&machine);
+    let since = first["until"].as_str().unwrap();
+    let until = memories_since(&path, "nodes", since, true, |page| {
+        for memory in page.memories {
+            knows.insert(memory.id.0.told().to_owned(), memory.vector);
+        }
+        for id in page.deleted {
+            knows.insert(id.0.told().to_owned(), None);
+        }
+    });
+    let until = until.await.unwrap();
+    assert_eq!(until.0.number(), 2);
+    let expected = [("7".to_owned(), Some(vec![7.0, 7.0])), ("n2".to_owned(), None)];
+    assert_eq!(knows, expected.into());
+    let (status, gone) = ask(&machine, "/v1/memories?group=nodes&since=99").await;
+    let told = (status, &gone["code"], &gone["generation"], &gone["next"]);
+    let next = json!("read all memories anew: ask with since=0");
+    assert_eq!(told, (Some(410), &json!("GENERATION_GONE"), &json!("99"), &next), "{gone}");
+    let gone = memories_since(&path, "nodes", "99", false, |_| {}).await.unwrap_err();
+    assert!(gone.is_gone() && matches!(gone, ClientError::Refused(_)), "{gone}");
+    for (query, words) in [
+        ("since=0&ids=n1", "not both"),
+        ("limit=3&ids=n1", "go with since=GENERATION"),
+        ("since=seven", "is no generation"),
+        ("since=0&after=n1", "expected an id as JSON"),
+    ] {
+        let (status, refused) = ask(&machine, &format!("/v1/memories?group=nodes&{query}")).await;
+        assert_eq!(status, Some(400), "{refused}");
+        assert!(refused["detail"].as_str().unwrap().contains(words), "{words}: {refused}");
+    }
+    let (status, refused) = ask(&machine, "/v1/memories?group=none&since=0").await;
+    assert_eq!(status, Some(422), "{refused}");
+    assert_eq!(daemon.terminate().await.0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_changed_is_told_without_a_network_and_what_is_not_here_is_waited_for() {
+    let folder = fresh_folder();
+    let mut server = S3Server::start().await;
+    let machine = Machine::with_server(folder.path(), "one", &server);
+    machine.good(&["init"]).await;
+    let mut memories = ten();
+    for content in ["first", "second"] {
+        memories.insert("n1".to_owned(), (content.to_owned(), 1.0));
+        lay(&machine, &memories);
+        machine.sync().await;
+    }
+    let daemon = Daemon::start(&machine).await;
+    socket::until_state(&machine, "in-sync").await;
+    let asked = server.requests("GET") + server.requests("HEAD");
+    let (status, all) = ask(&machine, "/v1/memories?group=nodes&since=0").await;
+    assert_eq!((status, all["memories"].as_array().unwrap().len()), (Some(200), 10), "{all}");
+    assert_eq!(server.requests("GET") + server.requests("HEAD"), asked, "it asked the bucket");
+    server.go_away().await;
+    let until = all["until"].as_str().unwrap();
+    let (status, none) = ask(&machine, &format!("/v1/memories?group=nodes&since={until}")).await;
+    assert_eq!((status, &none["memories"]), (Some(200), &json!([])), "{none}");
+    // The old file was in that generation alone.
+    let (status, waits) = ask(&machine, "/v1/memories?group=nodes&since=1").await;
+    assert_eq!((status, &waits["advice"]), (Some(503), &json!("offline")), "{waits}");
+    let (status, again) = ask(&machine, "/v1/memories?group=nodes&since=0").await;
+    assert_eq!((status, &again), (Some(200), &all));
     assert_eq!(daemon.terminate().await.0, Some(0));
 }

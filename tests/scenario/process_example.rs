@@ -1,13 +1,16 @@
-//! The example in Python, in a vault whose group has an index that nobody rebuilds.
+//! The examples in Python: one writes, in a vault whose group has an index that nobody rebuilds, and
+//! one keeps a copy.
 
 use std::process::Stdio;
 use std::time::Duration;
 
 use cogzy_engine::model::Validate;
 use cogzy_testkit::fresh_folder;
+use cogzy_testkit::memories::{self, Memories};
 use cogzy_testkit::memory::{corpus, entries, index, matrix, rows};
 use tokio::process::Command;
 
+use super::merge_by_hand::ten;
 use crate::support::daemon::Daemon;
 use crate::support::process::Machine;
 use crate::support::socket;
@@ -83,4 +86,50 @@ async fn the_python_example_writes_the_first_memory_of_a_vault() {
     machine.set("COGZY_VAULT__SYNC__SETTLE", "1s");
     let (said, well) = remember(&mut machine, "hold").await;
     assert!(well && said.contains("committed: generation 1"), "{said}");
+}
+
+/// Runs the example that keeps a copy, and gives what it said.
+async fn follow(machine: &Machine) -> String {
+    let example = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/follow.py");
+    let mut command = Command::new("python3");
+    // Nothing is left beside the sources.
+    command.arg("-B").arg(example).arg(socket::path_of(machine)).arg(machine.home.join("copy.json"));
+    let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("the example hangs").unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_python_example_that_keeps_a_copy_is_told_what_changed_and_begins_anew_if_it_must() {
+    if !there_is_python() {
+        return;
+    }
+    let folder = fresh_folder();
+    let machine = Machine::with_folder(folder.path(), "one");
+    machine.good(&["init"]).await;
+    let lay = |memories: &Memories| {
+        memories::files(memories).into_iter().for_each(|(path, bytes)| machine.write(path, bytes));
+    };
+    lay(&ten());
+    machine.sync().await;
+    let daemon = Daemon::start(&machine).await;
+    let said = follow(&machine).await;
+    assert!(
+        said.matches("changed: ").count() == 10 && said.contains("10 memories, as in generation 1-"),
+        "{said}"
+    );
+    let mut memories = ten();
+    memories.remove("n2");
+    memories.insert("n3".to_owned(), ("changed".to_owned(), 3.0));
+    lay(&memories);
+    machine.good(&["sync"]).await;
+    let said = follow(&machine).await;
+    let told = ["changed: n3\n", "deleted: n2\n", "9 memories, as in generation 2-"];
+    assert!(told.iter().all(|line| said.contains(line)) && said.lines().count() == 3, "{said}");
+    let copy = machine.home.join("copy.json");
+    let text = std::fs::read_to_string(&copy).unwrap().replace("\"until\": \"2-", "\"until\": \"9-");
+    std::fs::write(copy, text).unwrap();
+    let said = follow(&machine).await;
+    assert!(said.starts_with("the daemon no longer knows") && said.contains("9 memories"), "{said}");
+    assert_eq!(daemon.terminate().await.0, Some(0));
 }

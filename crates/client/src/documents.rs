@@ -27,8 +27,8 @@ pub use event::{
 pub use holds::{DecideRequest, HoldDocument, HoldsDocument, holds};
 pub use left_out::{LeftOutDocument, RebuildDocument, RebuildState};
 pub use memories::{
-    DeleteRequest, ExpectRequest, FieldConflictProblem, MemoriesDocument, MemoryDocument, MemoryId,
-    PutRequest, VectorRequest, Written,
+    DeleteRequest, ExpectRequest, FieldConflictProblem, GenerationGoneProblem, MemoriesDocument,
+    MemoryChangesDocument, MemoryDocument, MemoryId, PutRequest, RowRequest, VectorRequest, Written,
 };
 pub use outbox::{OutboxDocument, WaitingDocument};
 pub use plan::{

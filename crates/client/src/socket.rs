@@ -41,6 +41,13 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// True if the daemon cannot tell what has changed since a generation, for it does not know that,
+    /// or what it held is gone: all is to be read anew.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::Refused(problem) if problem.status == StatusCode::GONE.as_u16())
+    }
+
     pub(super) fn broken(error: impl ToString) -> Self {
         Self::Broken(error.to_string())
     }

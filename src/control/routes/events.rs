@@ -132,7 +132,7 @@ async fn changes(
 
 /// The percent-encoding of everything but letters, digits and the characters that RFC 3986, section
 /// 2.3 leaves alone.
-fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
     text.bytes()
         .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })

@@ -1,6 +1,7 @@
 //! Transactions: several files and memories written as one, for programs in any language.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::extract::rejection::JsonRejection;
@@ -67,14 +68,7 @@ async fn transact(
     let incoming = engine.layout().incoming();
     let mut writes = BTreeMap::new();
     for WriteRequest { path, staged } in request.writes {
-        let below = std::path::Path::new(&staged).strip_prefix(&incoming).ok().and_then(|path| path.to_str());
-        let name = VaultPath::new(below.unwrap_or(&staged)).map_err(|error| {
-            let text = format!(
-                "staged {staged:?}: {error}; expected the name of a file below {}",
-                incoming.display()
-            );
-            problem(StatusCode::UNPROCESSABLE_ENTITY, "bad-request", &text).into_response()
-        })?;
+        let name = staged_name(&incoming, &staged).map_err(IntoResponse::into_response)?;
         if writes.insert(path.clone(), name).is_some() {
             let text = format!("{path} is written twice");
             return Err(problem(StatusCode::UNPROCESSABLE_ENTITY, "bad-request", &text).into_response());
@@ -87,7 +81,8 @@ async fn transact(
             DeleteRequest::Memory { group, id } => forgotten.push((group, id)),
         }
     }
-    let changes = changes(request.puts, forgotten, request.expect).map_err(IntoResponse::into_response)?;
+    let (changes, vectors) =
+        changes(request.puts, forgotten, request.expect, &incoming).map_err(IntoResponse::into_response)?;
     let request = Transaction {
         id: request.transaction_id,
         source: request.source_id,
@@ -99,7 +94,7 @@ async fn transact(
         if changes.is_empty() {
             return engine.transact(&request).map_err(MemoriesError::from);
         }
-        engine.write_memories(request, changes)
+        engine.write_memories(request, changes, &vectors)
     });
     let answer = done
         .await
@@ -110,6 +105,16 @@ async fn transact(
         transaction_id: answer.transaction_id,
         files: answer.files,
     }))
+}
+
+/// The name below `incoming` of a file that a client has put there: that name, or the whole path.
+pub(super) fn staged_name(incoming: &Path, staged: &str) -> Result<VaultPath, ProblemResponse> {
+    let below = Path::new(staged).strip_prefix(incoming).ok().and_then(Path::to_str);
+    VaultPath::new(below.unwrap_or(staged)).map_err(|error| {
+        let text =
+            format!("staged {staged:?}: {error}; expected the name of a file below {}", incoming.display());
+        problem(StatusCode::UNPROCESSABLE_ENTITY, "bad-request", &text)
+    })
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

@@ -7,7 +7,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::{Problem, SchemaVersion};
+use super::{NamedGeneration, Problem, SchemaVersion};
 use cogzy_engine::model::{Digest, VaultPath};
 use cogzy_engine::sync::{Found, Id};
 
@@ -64,7 +64,10 @@ pub struct PutRequest {
 
 /// The vector of a memory.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = r#"expected a vector: a list of numbers, {"base64": TEXT}, or {"staged": FILE, "row": NUMBER}"#
+)]
 pub enum VectorRequest {
     /// Its elements.
     Numbers(Vec<f64>),
@@ -73,6 +76,19 @@ pub enum VectorRequest {
         /// The bytes, as base64 with padding.
         base64: String,
     },
+    /// A row of an array of the same type and dimension.
+    Row(RowRequest),
+}
+
+/// A row of an array in a `.npy` file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RowRequest {
+    /// The file with the array: a name below `sync/incoming/` in the vault, where the client has
+    /// put it. It is taken away with the transaction.
+    pub staged: String,
+    /// The number of the row, counted from 0.
+    pub row: u64,
 }
 
 /// Something to delete, in a transaction.
@@ -117,6 +133,42 @@ pub struct MemoriesDocument {
     pub group: String,
     /// The memories that were found, in the order of the corpus.
     pub memories: Vec<MemoryDocument>,
+}
+
+/// Memories of a group that differ between two generations: `GET /v1/memories?since=GENERATION`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct MemoryChangesDocument {
+    /// The schema's number.
+    pub schema: SchemaVersion,
+    /// The group.
+    pub group: String,
+    /// The known generation.
+    pub since: NamedGeneration,
+    /// The generation up to which they are told.
+    pub generation: u64,
+    /// The same generation by its commit: ask for what comes after it with `since=` this.
+    pub until: NamedGeneration,
+    /// The memories that are new, or of which the entry or the vector is another one, as they are in
+    /// that generation, in the order of the corpus.
+    pub memories: Vec<MemoryDocument>,
+    /// The ids of those that are no longer there.
+    #[schema(value_type = Vec<Value>)]
+    pub deleted: Vec<MemoryId>,
+    /// The next page, between the same two generations; null on the last one.
+    pub next: Option<String>,
+}
+
+/// The answer where this device cannot tell what a generation had: a [`Problem`]. Read all memories
+/// anew, with `since=0`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GenerationGoneProblem {
+    /// The error.
+    #[serde(flatten)]
+    pub problem: Problem,
+    /// Always `GENERATION_GONE`.
+    pub code: String,
+    /// The generation.
+    pub generation: NamedGeneration,
 }
 
 /// A memory.

@@ -124,18 +124,24 @@ fn a_transaction_keeps_its_form() {
         r#"{{"schema":1,"transaction_id":"t","files":{{"a":"{ID}","b":null}}}}"#
     ));
     pin::<TransactionRequest>(&format!(
-        r#"{{"transaction_id":"t","source_id":"s","expected":{{}},"writes":[],"deletes":["b",{{"group":"nodes","id":7}}],"puts":[{{"group":"nodes","entry":{{"id": "n","w":1.50}},"vector":[0.5,-1.0]}},{{"group":"nodes","entry":{{"id":1}},"vector":{{"base64":"AAA="}}}}],"expect":[{{"group":"nodes","id":"n","field":"w","value_digest":"{ID}"}},{{"group":"nodes","id":"m","value_digest":null}}]}}"#
+        r#"{{"transaction_id":"t","source_id":"s","expected":{{}},"writes":[],"deletes":["b",{{"group":"nodes","id":7}}],"puts":[{{"group":"nodes","entry":{{"id": "n","w":1.50}},"vector":[0.5,-1.0]}},{{"group":"nodes","entry":{{"id":1}},"vector":{{"base64":"AAA="}}}},{{"group":"nodes","entry":{{"id":2}},"vector":{{"staged":"x.npy","row":3}}}}],"expect":[{{"group":"nodes","id":"n","field":"w","value_digest":"{ID}"}},{{"group":"nodes","id":"m","value_digest":null}}]}}"#
     ));
     for slip in [
         r#""expect":[{"group":"g","id":"n"}]"#,
         r#""deletes":[{"group":"g","id":1.5}]"#,
         r#""puts":[{"group":"g"}]"#,
+        r#""puts":[{"group":"g","entry":{"id":1},"vector":{"staged":"x.npy"}}]"#,
+        r#""puts":[{"group":"g","entry":{"id":1},"vector":{"staged":"x.npy","row":-1}}]"#,
+        r#""puts":[{"group":"g","entry":{"id":1},"vector":{"staged":"x.npy","row":1,"rows":2}}]"#,
     ] {
         let request = format!(r#"{{"transaction_id":"t",{slip}}}"#);
         assert!(serde_json::from_str::<TransactionRequest>(&request).is_err(), "{slip} was taken");
     }
     pin::<MemoriesDocument>(&format!(
         r#"{{"schema":1,"group":"nodes","memories":[{{"id":"n","entry":{{"id": "n","w":1.50}},"digest":"{ID}","fields":{{"w":"{ID}"}},"vector":[0.5]}}]}}"#
+    ));
+    pin::<MemoryChangesDocument>(&format!(
+        r#"{{"schema":1,"group":"nodes","since":"3","generation":7,"until":"7-3fa2","memories":[{{"id":7,"entry":{{"id":7}},"digest":"{ID}","fields":{{}}}}],"deleted":["n",8],"next":null}}"#
     ));
     pin::<FileDocument>(&format!(r#"{{"schema":1,"path":"a","digest":"{ID}"}}"#));
 }
@@ -147,6 +153,9 @@ fn a_refused_transaction_keeps_its_form() {
     );
     pin::<FieldConflictProblem>(
         r#"{"type":"about:cogzy-vault/conflict","title":"Conflict","status":409,"detail":"d","next":"n","advice":null,"code":"FIELD_CONFLICT","id":"n","field":null,"current":{"id":"n"}}"#,
+    );
+    pin::<GenerationGoneProblem>(
+        r#"{"type":"about:cogzy-vault/generation-gone","title":"Gone","status":410,"detail":"d","next":"n","advice":null,"code":"GENERATION_GONE","generation":"3"}"#,
     );
 }
 

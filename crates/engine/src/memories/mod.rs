@@ -16,6 +16,7 @@
 //! and whether the group is sent. A crash leaves what [`crate::vault::transact()`] says.
 
 mod collection;
+mod staged;
 mod together;
 
 #[cfg(test)]
@@ -25,10 +26,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use collection::{Collection, NoCollection};
+pub use staged::{StagedRow, StagedRows, read_staged};
 
 use crate::fs::{Fs, ReadFile};
 pub use crate::merge::{Edit, Expectation, Found, Id, Put, Rules, Unedited, Vector};
-use crate::merge::{Editable, File, Names, Stood, Unmerged, Walk, find};
+use crate::merge::{Editable, File, Names, Stood, Unmerged, Walk, digests, find};
 use crate::model::{Content, Digest, VaultPath};
 use crate::vault::validate::Kind;
 use crate::vault::{Answer, ApplyId, Filter, Layout, OpenFile, TransactError, Transaction, open_current};
@@ -185,7 +187,7 @@ impl Shelf {
 
     fn files(&self) -> Option<(File<'_>, Option<(&str, File<'_>)>)> {
         let (corpus, content) = self.corpus.as_ref()?;
-        let name = self.collection.array.as_ref().map_or("", VaultPath::as_str);
+        let name = self.collection.array_name();
         let array = self.array.as_ref().map(|(file, content)| (name, of(file.as_ref(), *content)));
         Some((of(corpus.as_ref(), *content), array))
     }
@@ -230,7 +232,38 @@ impl Collection {
         Names { key: self.key.clone(), rows, rules: Rules::default(), gone: BTreeMap::new() }
     }
 
-    fn unedited(&self, cause: Unedited) -> MemoriesError {
+    /// Digest of each memory in a version of these files, together with its vector.
+    ///
+    /// # Errors
+    /// If the files cannot be read as memories, or do not fit together.
+    pub fn digests(
+        &self,
+        corpus: File<'_>,
+        array: Option<File<'_>>,
+    ) -> Result<BTreeMap<Id, Digest>, Unmerged> {
+        digests(&self.names(), corpus, array.map(|array| (self.array_name(), array)))
+    }
+
+    /// The memories with these ids in a version of these files, in the order of the corpus.
+    ///
+    /// # Errors
+    /// If the files cannot be read as memories, or do not fit together.
+    pub fn find(
+        &self,
+        corpus: File<'_>,
+        array: Option<File<'_>>,
+        ids: &BTreeSet<Id>,
+    ) -> Result<Vec<Found>, Unmerged> {
+        find(&self.names(), corpus, array.map(|array| (self.array_name(), array)), ids)
+    }
+
+    fn array_name(&self) -> &str {
+        self.array.as_ref().map_or("", VaultPath::as_str)
+    }
+
+    /// The error of a version that cannot be read as memories.
+    #[must_use]
+    pub fn unedited(&self, cause: Unedited) -> MemoriesError {
         MemoriesError::Unedited { corpus: self.corpus.clone(), cause }
     }
 }

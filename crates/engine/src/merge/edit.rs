@@ -8,6 +8,7 @@
 //! before it leave, and all are written once.
 
 mod editing;
+mod staged;
 mod vector;
 
 use std::io::{self, Read, Write};
@@ -21,6 +22,7 @@ use crate::fs::ReadFile;
 use crate::model::{Digest, FileStat};
 use crate::vault::validate::{Block, Kind};
 pub use editing::{Editing, Step, Touched};
+pub use staged::{Unusable, rows_of};
 
 /// A corpus that does not exist yet.
 const NONE_YET: &[u8] = b"[]";
@@ -50,6 +52,21 @@ pub enum Vector {
     Numbers(Vec<f64>),
     /// Its bytes in the array.
     Bytes(Vec<u8>),
+    /// A row of another array, which must be of the same type and dimension.
+    Row(Row),
+}
+
+/// A row of an array that is not the vault's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Type of its elements, in the words of numpy.
+    pub dtype: String,
+    /// Number of its elements.
+    pub columns: u64,
+    /// Where it was found, for messages.
+    pub of: String,
 }
 
 /// State that a memory, or one of its fields, must be in.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::{Document, Entry, Id};
 use super::fields::Object;
-use super::rows::Rows;
+use super::rows::{self, Rows};
 use super::{File, Names, Unmerged, Version};
 use crate::model::Digest;
 use crate::vault::validate::{Block, Kind};
@@ -92,6 +92,27 @@ pub fn find(
     let walk = Walk::begin(names, corpus, array)?;
     let wanted = walk.document.entries.iter().enumerate().filter(|(_, entry)| ids.contains(&entry.id));
     wanted.map(|(at, entry)| walk.found(at, entry)).collect()
+}
+
+/// Digest of each memory together with its vector, without its id. `array` is the file of the
+/// vectors, with its name.
+///
+/// # Errors
+/// If the files cannot be read as memories, or do not fit together.
+pub fn digests(
+    names: &Names,
+    corpus: File<'_>,
+    array: Option<(&str, File<'_>)>,
+) -> Result<BTreeMap<Id, Digest>, Unmerged> {
+    let Walk { document, rows, .. } = Walk::begin(names, corpus, array)?;
+    let vectors = rows::digests(rows.iter(), document.entries.len())?;
+    let both = |content: Digest, vector: Digest| {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(content.as_bytes()).update(vector.as_bytes());
+        Digest::from(hasher.finalize())
+    };
+    let entries = document.entries.into_iter().zip(vectors);
+    Ok(entries.map(|(entry, vector)| (entry.id, both(entry.content, vector))).collect())
 }
 
 /// Digest of each memory, without its id and its quiet members.

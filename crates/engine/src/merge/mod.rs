@@ -39,8 +39,11 @@ use utoipa::ToSchema;
 
 pub use crate::model::{Rank, Rules};
 pub use document::Id;
-pub use edit::{Edit, Editable, Edited, Editing, Expectation, Put, Step, Stood, Touched, Unedited, Vector};
-pub use find::{Found, Walk, essences, find};
+pub use edit::{
+    Edit, Editable, Edited, Editing, Expectation, Put, Row, Step, Stood, Touched, Unedited, Unusable, Vector,
+    rows_of,
+};
+pub use find::{Found, Walk, digests, essences, find};
 pub use keys::join_keys;
 pub use lines::{append, weave};
 pub use unmerged::{Unmerged, Version};

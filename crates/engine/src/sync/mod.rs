@@ -45,7 +45,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use crate::memories::{Edit, Expectation, Found, Id, MemoriesError, Put, Unedited, Vector};
+pub use crate::memories::{
+    Edit, Expectation, Found, Id, MemoriesError, Put, StagedRow, StagedRows, Unedited, Vector,
+};
 pub use crate::merge::{Clash, Rank, Ranks, Rules};
 pub use crate::vault::{TransactError, Transaction};
 pub use conflicts::{ListedConflict, LocalConflict};
@@ -60,7 +62,7 @@ pub use recovery::{
 };
 pub use refusal::Refusal;
 pub use report::{About, Amount, Report, Standing, Trouble, Weight};
-pub use standing::{Changes, Glance, LastKnown, Moved, News};
+pub use standing::{Changes, Glance, LastKnown, MemoryChanges, Moved, News, Since, SinceError};
 pub use upkeep::{Fault, Lost, Objects, PRUNED, PruneRun, Pruned, Repaired, Retention, Verified};
 
 pub use crate::log::{Aside, Past, devices};

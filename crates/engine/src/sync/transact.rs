@@ -14,11 +14,15 @@ use super::session::Context;
 use super::{Engine, SyncError};
 use crate::clock::random;
 use crate::fs::{At, found, remove_tree};
-use crate::memories::{self, Changes, Collection, MemoriesError, Request};
+use crate::memories::{
+    self, Changes, Collection, MemoriesError, Request, StagedRow, StagedRows, read_staged,
+};
 use crate::merge::{Edit, Expectation, Found, Id};
 use crate::model::{Digest, FileKind, Groups, Item, VaultPath};
 use crate::plan::Unfit;
-use crate::vault::{Answer, ApplyId, FileLock, Marker, TransactError, Transaction, current, transact};
+use crate::vault::{
+    Answer, ApplyId, FileLock, Marker, TransactError, Transaction, answered, check_id, current, transact,
+};
 
 /// Cause why groups wait while a command runs.
 pub(crate) const HELD: &str =
@@ -83,15 +87,63 @@ impl Engine {
 
     /// Changes memories in the groups of these names, in a transaction that may change other files,
     /// too. Blocks. Those that are asked for while one is being put in place are put in place as
-    /// one after it.
+    /// one after it. `staged` are vectors that stand below `sync/incoming/`; their files are taken
+    /// away once the transaction is carried out.
     ///
     /// # Errors
     /// See [`MemoriesError`].
     pub fn write_memories(
         &self,
         transaction: Transaction,
-        changes: ChangesByGroup,
+        mut changes: ChangesByGroup,
+        staged: &StagedRows,
     ) -> Result<Answer, MemoriesError> {
+        if let Some(answer) = self.with_staged(&transaction.id, &mut changes, staged)? {
+            return Ok(answer);
+        }
+        let answer = self.gather(transaction, changes)?;
+        let (fs, incoming) = (self.context.fs(), self.context.layout.incoming());
+        for StagedRow { file, .. } in staged.values() {
+            let path = file.below(&incoming);
+            found(fs.remove_file(&path)).at("remove", &path).map_err(TransactError::from)?;
+        }
+        Ok(answer)
+    }
+
+    /// Adds vectors that stand below `sync/incoming/` to the changes of their memories. The answer,
+    /// if the transaction was carried out before: then these files are gone.
+    fn with_staged(
+        &self,
+        id: &str,
+        changes: &mut ChangesByGroup,
+        staged: &StagedRows,
+    ) -> Result<Option<Answer>, MemoriesError> {
+        if staged.is_empty() {
+            return Ok(None);
+        }
+        let (fs, layout) = (self.context.fs(), &self.context.layout);
+        Marker::read_joined(fs, layout).map_err(TransactError::from)?;
+        check_id(id)?;
+        if let Some(answer) = answered(fs, layout, id)? {
+            return Ok(Some(answer));
+        }
+        let mut vectors = match read_staged(fs, layout, staged) {
+            Ok(vectors) => vectors,
+            // The same transaction may have been carried out just now.
+            Err(error) => return Ok(Some(answered(fs, layout, id)?.ok_or(error)?)),
+        };
+        for (group, (_, edits)) in changes {
+            for Edit { id, put } in edits {
+                let vector = vectors.remove(&(group.clone(), id.clone()));
+                if let (Some(put), Some(vector)) = (put, vector) {
+                    put.vector = Some(vector);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn gather(&self, transaction: Transaction, changes: ChangesByGroup) -> Result<Answer, MemoriesError> {
         let asked = Asked { transaction, changes };
         let alike = |taken: &[Asked], next: &Asked| {
             let all = || taken.iter().chain([next]);
@@ -161,7 +213,7 @@ impl Engine {
         (id, i64::try_from(now_ms).unwrap_or(i64::MAX))
     }
 
-    fn collection(&self, group: &str) -> Result<Collection, MemoriesError> {
+    pub(super) fn collection(&self, group: &str) -> Result<Collection, MemoriesError> {
         let (fs, layout) = (self.context.fs(), &self.context.layout);
         let marker = Marker::read_joined(fs, layout).map_err(TransactError::from)?;
         Ok(Collection::named(fs, layout, marker.vault, group)?)

@@ -69,7 +69,7 @@ pub use spelling::Spellings;
 pub use stage::{Stage, StageError, StageWriter};
 pub use together::{Together, forget_together, together};
 pub use transact::{
-    Making, OpenFile, Share, TransactError, Transaction, answered, check_id, current, open_current,
+    Making, OpenFile, Share, TransactError, Transaction, answered, check_id, current, open_as, open_current,
     settle_transaction, take_lock, transact, transact_made,
 };
 pub use watch::{Watch, WatchError, WatchEvent};

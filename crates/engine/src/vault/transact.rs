@@ -38,7 +38,7 @@ use super::{
     recover,
 };
 use crate::fs::{At, Fs, IoAt, Linked, ReadFile, found, remove_tree};
-use crate::model::{Content, Digest, FileKind, VaultPath};
+use crate::model::{Content, Digest, FileKind, FileStat, VaultPath};
 pub use commit::settle_transaction;
 use places::Places;
 
@@ -274,6 +274,9 @@ fn check(making: &Making<'_>, filter: &Filter) -> Result<(), TransactError> {
     Ok(())
 }
 
+/// An open file, with the state in which it was looked at.
+pub type SeenFile = (Box<dyn ReadFile>, FileStat);
+
 /// An open file, with its content.
 pub type OpenFile = (Box<dyn ReadFile>, Content);
 
@@ -289,6 +292,29 @@ pub fn open_current(
     let Some(seen) = look(fs, layout, path)? else { return Ok(None) };
     let place = layout.root().join(spelling(fs, layout.root(), path)?.unwrap_or_else(|| path.to_string()));
     Ok(found(fs.open(&place)).at("open", &place)?.map(|file| (file, seen.content)))
+}
+
+/// Opens the file at `path` if it has this content, with the state in which it has. None if it has
+/// another one, or is being written.
+///
+/// # Errors
+/// Errors of the system; one if there is no vault.
+pub fn open_as(
+    fs: &dyn Fs,
+    layout: &Layout,
+    path: &VaultPath,
+    content: Content,
+) -> Result<Option<SeenFile>, TransactError> {
+    let seen = match look(fs, layout, path) {
+        Err(TransactError::Busy(_) | TransactError::Refused { .. }) => return Ok(None),
+        looked => looked?,
+    };
+    let Some(seen) = seen.filter(|seen| seen.content == content) else { return Ok(None) };
+    let place = layout.root().join(spelling(fs, layout.root(), path)?.unwrap_or_else(|| path.to_string()));
+    let Some(file) = found(fs.open(&place)).at("open", &place)? else { return Ok(None) };
+    // Another file may have come in its place since it was read.
+    let is_it = file.stat().at("look at", &place)? == seen.stat;
+    Ok(is_it.then_some((file, seen.stat)))
 }
 
 /// The file at a path, however the disk spells it, in a state that stood still while it was read.

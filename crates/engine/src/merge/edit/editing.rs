@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::vector::{self, Row, refused};
+use super::vector::{self, Form, refused};
 use super::{Edit, Editable, Edited, Expectation, Place, Put, Unedited};
 use crate::merge::document::{Entry, ID, Id, Shape, unread};
 use crate::merge::fields::Object;
@@ -20,7 +20,7 @@ pub struct Editing<'d> {
     /// State of each memory that was changed. None for a deleted one.
     changed: HashMap<Id, Option<Now>>,
     /// Bytes of a row, and the type of its elements. None if no memory has a vector.
-    row: Option<Row>,
+    row: Option<Form>,
     /// Number of memories now.
     count: usize,
     /// Number of memories that were added, with those that are gone again.
@@ -42,7 +42,7 @@ struct Now {
 /// A change that can be made.
 pub struct Step {
     states: Vec<(Id, Option<Now>)>,
-    row: Option<Row>,
+    row: Option<Form>,
     count: usize,
     added: usize,
     /// What it changes.

@@ -1,23 +1,25 @@
 //! Vectors as rows of an array.
 
-use super::{Edit, Unedited, Vector};
+use super::{Edit, Row, Unedited, Vector};
 use crate::merge::rows::FLOATS;
+use crate::vault::validate::npy::Dtype;
 
-/// Bytes of a row, and the type of its elements.
-pub(super) type Row = (usize, String);
+/// Bytes of a row of the array, and the type of its elements.
+pub(super) type Form = (usize, String);
 
 /// Row of the first vector among these changes, which tells how long all of them are.
-pub(super) fn first(edits: &[Edit]) -> Option<Row> {
+pub(super) fn first(edits: &[Edit]) -> Option<Form> {
     let width = edits.iter().find_map(|edit| match edit.put.as_ref()?.vector.as_ref()? {
         Vector::Numbers(numbers) => Some(numbers.len() * size_of::<f32>()),
         Vector::Bytes(bytes) => Some(bytes.len()),
+        Vector::Row(row) => usize::try_from(row.columns).ok()?.checked_mul(size_of::<f32>()),
     });
     width.map(|width| (width, FLOATS.to_owned()))
 }
 
 /// Bytes of a vector in the array.
-pub(super) fn bytes(edit: &Edit, vector: &Vector, row: Option<&Row>) -> Result<Vec<u8>, Unedited> {
-    let Some((width, dtype)) = row else {
+pub(super) fn bytes(edit: &Edit, vector: &Vector, form: Option<&Form>) -> Result<Vec<u8>, Unedited> {
+    let Some((width, dtype)) = form else {
         return Err(refused(edit, "it has a vector, and the memories beside it have none"));
     };
     let size = match dtype.as_str() {
@@ -27,6 +29,8 @@ pub(super) fn bytes(edit: &Edit, vector: &Vector, row: Option<&Row>) -> Result<V
     };
     let bytes = match vector {
         Vector::Bytes(bytes) => bytes.clone(),
+        Vector::Row(row) if row.dtype == *dtype && row.bytes.len() == *width => row.bytes.clone(),
+        Vector::Row(row) => return Err(other_form(edit, row, *width, dtype)),
         Vector::Numbers(numbers) if size == size_of::<f32>() =>
         {
             #[expect(clippy::cast_possible_truncation, reason = "the array holds no more")]
@@ -51,9 +55,22 @@ pub(super) fn bytes(edit: &Edit, vector: &Vector, row: Option<&Row>) -> Result<V
         _ => true,
     };
     match bytes.chunks(size).position(|element| !is_finite(element)) {
-        Some(at) => Err(refused(edit, &format!("element {at} of its vector is no finite number"))),
+        Some(at) => {
+            let of = if let Vector::Row(row) = vector { format!(", {},", row.of) } else { String::new() };
+            Err(refused(edit, &format!("element {at} of its vector{of} is no finite number")))
+        }
         None => Ok(bytes),
     }
+}
+
+/// The error of a row that comes from an array of another type or dimension.
+fn other_form(edit: &Edit, row: &Row, width: usize, dtype: &str) -> Unedited {
+    let size = Dtype::of(dtype).map_or(1, |dtype| dtype.size.max(1));
+    let (Row { dtype: found, columns, of, .. }, wanted) = (row, width as u64 / size);
+    let why = format!(
+        "its vector is {of}, with {columns} elements of {found}, and the others have {wanted} of {dtype}"
+    );
+    refused(edit, &why)
 }
 
 pub(super) fn refused(edit: &Edit, why: &str) -> Unedited {

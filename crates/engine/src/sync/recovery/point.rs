@@ -30,6 +30,26 @@ pub struct Generation {
 #[error("{0:?} is no generation: expected a number, such as 7, or number and commit, such as 7-3fa2")]
 pub struct GenerationError(String);
 
+/// Digits of a commit's id that name it among those of one number.
+const ID_DIGITS: usize = 16;
+
+impl Generation {
+    /// The state before the first commit.
+    pub const BEGINNING: Self = Self { seq: 0, id: String::new() };
+
+    /// Names exactly this commit.
+    #[must_use]
+    pub fn of(key: CommitKey) -> Self {
+        Self { seq: key.seq, id: key.id.to_string().chars().take(ID_DIGITS).collect() }
+    }
+
+    /// Its number.
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.seq
+    }
+}
+
 impl FromStr for Generation {
     type Err = GenerationError;
 

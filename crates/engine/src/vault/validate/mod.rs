@@ -123,7 +123,8 @@ pub fn examine(
     }
 }
 
-fn read_facts(block: Block<'_>, kind: &Kind, search: Search) -> io::Result<Facts> {
+/// Reads the facts of a file that the caller holds open.
+pub(crate) fn read_facts(block: Block<'_>, kind: &Kind, search: Search) -> io::Result<Facts> {
     let found = match kind {
         Kind::Corpus(key) => corpus::count(block, key).map(|count| Facts::Corpus { count }),
         Kind::Matrix => npy::matrix(block, search),

@@ -53,7 +53,7 @@ pub(super) fn matrix(block: Block<'_>, search: Search) -> Result<Facts, ExamineE
     Ok(Facts::Matrix { shape: header.shape, dtype: header.dtype, unreal })
 }
 
-pub(super) fn shape_text(shape: &[u64]) -> String {
+pub(crate) fn shape_text(shape: &[u64]) -> String {
     let sides: Vec<String> = shape.iter().map(ToString::to_string).collect();
     format!("({})", sides.join(", "))
 }
