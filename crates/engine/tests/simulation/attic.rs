@@ -162,6 +162,9 @@ pub fn judge(commit: &Commit, parent: &Tree, tree: &Tree, devices: &[Device], no
         for change in commit.changes.iter().filter(|change| in_attic(change.path.as_str())) {
             let name = change.path.as_str();
             let ours = Some(&device.name) == maker;
+            if ours && change.entry.is_none() {
+                ledger.exchanged.remove(name);
+            }
             if ours && change.entry.is_none() && ledger.moved.contains(name) && !has(tree, &moved(name)) {
                 return Err(format!("{} deletes {name} before it sends {}", device.name, moved(name)));
             }
@@ -193,7 +196,8 @@ pub fn judge(commit: &Commit, parent: &Tree, tree: &Tree, devices: &[Device], no
         if primary(tree) == 0 && primary(parent) > 0 {
             return Err(format!("{} deletes all that there is, and nobody was asked", device.name));
         }
-        // A file that was brought back, and stands here again or waits to, is not replaced.
+        // A file whose loss was sent, and that somebody has brought back since, is not replaced: it
+        // stands here again or waits to.
         let held = |plain: &str| {
             has(tree, plain) && site.file(plain).is_none() && site.ledger.exchanged.contains(plain)
         };

@@ -83,7 +83,8 @@ pub struct Ledger {
     pub approved_any: bool,
     /// Files of the attic that have another name now.
     pub moved: BTreeSet<String>,
-    /// Files of the attic that the user replaced by files of other names.
+    /// Files of the attic that the user replaced by files of other names, and of which no commit of
+    /// this device has said so.
     pub exchanged: BTreeSet<String>,
     /// Trashes that were seen, each with the time of the first sight by the bucket's clock.
     pub trashes: BTreeMap<String, i64>,

@@ -99,9 +99,9 @@ impl Context {
     ) -> Result<(), SyncError> {
         let paths: Vec<VaultPath> =
             groups.members(looked.name, &local.tree).map(|(path, _)| path.clone()).collect();
-        // A file that still changes is judged once it has settled; until then its group waits
-        // anyway.
-        let settled = !held && paths.iter().all(|path| local.blocked.reason(path).is_none());
+        // A file that still changes is judged once it has settled, and without one that could not be
+        // read the others tell nothing; until then its group waits anyway.
+        let settled = !held && !local.blocked.hides(groups, &looked.item, paths.iter());
         let mut found = Members::new();
         for path in paths {
             let (Some(entry), Some(kind)) = (local.tree.get(&path).copied(), kind(groups, &path)) else {
