@@ -124,7 +124,8 @@ impl Context {
             }
         }
         let faults = check(&found);
-        let settled = settled && found.keys().all(|path| local.blocked.reason(path).is_none());
+        // Some may have changed only now: nothing was found of these.
+        let settled = settled && !local.blocked.hides(groups, &looked.item, found.keys());
         if !settled {
             return Ok(());
         }
