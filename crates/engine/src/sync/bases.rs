@@ -171,7 +171,7 @@ pub(crate) fn bringer<'p>(past: &'p [Past], conflict: &Conflict, groups: &Groups
 }
 
 /// The side that lost in a merge of two commits. None for an ordinary commit.
-fn loser(past: &Past) -> Option<CommitKey> {
+pub(super) fn loser(past: &Past) -> Option<CommitKey> {
     match past.parents.as_slice() {
         [_, loser] => Some(*loser),
         _ => None,

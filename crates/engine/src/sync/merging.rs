@@ -3,7 +3,9 @@
 //! The device whose version was set aside merges it into the one that stands, memory by memory or
 //! line by line, as soon as the item is at rest here. The merge is the decision of that conflict,
 //! as a person would make it by `--keep merged`, and it comes here as to every other device: by the
-//! next round's pull. No other device merges that version, so no merge is made twice.
+//! next round's pull. No other device merges that version while its own can: a version that was
+//! committed, and lost to another commit of the same moment, is merged by any device after an hour.
+//! If two do it at once, both come to the same, and their commits are merged like any others.
 //!
 //! Memories that were changed on both sides are a conflict of their own: the ones there stand, and
 //! those that were here are listed as a file, to be put beside or given up.
@@ -20,7 +22,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::bases::bringer;
+use super::bases::{bringer, loser};
 use super::cycle::Survey;
 use super::recovery::{Clashes, MergedFiles, Rewrite, Stand};
 use super::report::{Trouble, Weight};
@@ -37,6 +39,9 @@ const NOTES: &str = "merge/";
 /// Cause for which a device leaves a conflict alone whose losing version is another one's.
 const NOT_OURS: &str = "it is another device's version, and merged there";
 
+/// Milliseconds that another device has to merge its version, from when this one saw the conflict.
+const PATIENCE_MS: u64 = 3_600_000;
+
 /// Note of a conflict that was not merged.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -45,6 +50,9 @@ struct Note {
     there: Contents,
     /// Cause.
     why: String,
+    /// Time from which it was left to another device, in milliseconds since the Unix epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    since_ms: Option<u64>,
 }
 
 /// Contents of an item's files.
@@ -145,7 +153,8 @@ impl Session<'_> {
 
     /// Conflicts to merge whose losing version was this device's, the newest version first, for it
     /// may have been made on top of another one, and then decides both. It stands aside here, or a
-    /// commit of this device brought it, and a merge of the log set it aside.
+    /// commit of this device brought it, and a merge of the log set it aside; or another device has
+    /// left it so for long.
     async fn ours(&self, head: &Snapshot) -> Result<Vec<Conflict>, SyncError> {
         let mut ours = Vec::new();
         let open: Vec<Conflict> = self.context.to_merge(head).cloned().collect();
@@ -154,12 +163,15 @@ impl Session<'_> {
         for conflict in open {
             let is_ours =
                 |past: &&Past| past.device.as_ref().is_some_and(|device| device.id == self.marker.device);
-            let brought = bringer(&past, &conflict, &head.groups).filter(is_ours);
+            // What another device knows of its version beside the history, only that one knows.
+            let told = || of_fork(&past, &conflict) && self.context.was_left_for_long(&conflict);
+            let brought = bringer(&past, &conflict, &head.groups).filter(|past| is_ours(past) || told());
             let is_here = local.contains_key(&conflict.id);
             let here = is_here.then(|| self.context.continued_by(conflict.id)).transpose()?;
             let age = here.map(|others| (true, others)).or(brought.map(|past| (false, past.key.seq)));
             match age {
                 Some(age) => ours.push((age, conflict)),
+                None if of_fork(&past, &conflict) => self.context.leave_to_others(&conflict, head),
                 None => self.context.note_unmerged(&conflict, head, NOT_OURS.to_owned()),
             }
         }
@@ -181,6 +193,13 @@ impl Session<'_> {
         self.report.clashes.extend(clashes);
         Ok(())
     }
+}
+
+/// True if a merge of two commits listed the conflict first, so that both versions are in the
+/// history, and what they came from.
+fn of_fork(past: &[Past], conflict: &Conflict) -> bool {
+    let first = past.iter().rev().find(|past| past.kept.contains(&conflict.id));
+    first.is_some_and(|past| loser(past).is_some())
 }
 
 /// True if nothing of an item waits here, so that what stands is what the remote has.
@@ -209,9 +228,23 @@ impl Context {
 
     /// Cause for which the conflict was not merged with the version that stands, if that was tried.
     pub(super) fn why_unmerged(&self, conflict: &Conflict, head: &Snapshot) -> Option<String> {
+        let note = self.noted_unmerged(conflict)?;
+        let stays = note.there == standing(&conflict.item, head) && !self.is_long_ago(&note);
+        stays.then_some(note.why)
+    }
+
+    fn noted_unmerged(&self, conflict: &Conflict) -> Option<Note> {
         let note = served(self.ports.database.object(&name(conflict.id))).flatten()?;
-        let note: Note = serde_json::from_slice(&note).ok()?;
-        (note.there == standing(&conflict.item, head)).then_some(note.why)
+        serde_json::from_slice(&note).ok()
+    }
+
+    /// True if another device has had its time to merge this version.
+    fn was_left_for_long(&self, conflict: &Conflict) -> bool {
+        self.noted_unmerged(conflict).is_some_and(|note| self.is_long_ago(&note))
+    }
+
+    fn is_long_ago(&self, note: &Note) -> bool {
+        note.since_ms.is_some_and(|since| self.ports.clock.now_ms().saturating_sub(since) >= PATIENCE_MS)
     }
 
     /// Forgets the notes of conflicts that are open no more.
@@ -227,8 +260,20 @@ impl Context {
     }
 
     fn note_unmerged(&self, conflict: &Conflict, head: &Snapshot, why: String) {
-        let note = Note { there: standing(&conflict.item, head), why };
-        if let Ok(bytes) = serde_json::to_vec(&note) {
+        self.note(conflict, &Note { there: standing(&conflict.item, head), why, since_ms: None });
+    }
+
+    /// Notes that a conflict over a version that another device committed is left to that one. The
+    /// time counts from the first such note, whatever came to stand since.
+    fn leave_to_others(&self, conflict: &Conflict, head: &Snapshot) {
+        let known = self.noted_unmerged(conflict).and_then(|note| note.since_ms);
+        let since_ms = Some(known.unwrap_or_else(|| self.ports.clock.now_ms()));
+        let there = standing(&conflict.item, head);
+        self.note(conflict, &Note { there, why: NOT_OURS.to_owned(), since_ms });
+    }
+
+    fn note(&self, conflict: &Conflict, note: &Note) {
+        if let Ok(bytes) = serde_json::to_vec(note) {
             served(self.ports.database.put_object(&name(conflict.id), &bytes));
         }
     }
