@@ -8,6 +8,8 @@
 
 #![cfg(test)]
 
+mod measured;
+
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -17,7 +19,7 @@ use cogzy_engine::fs::{Fs, RealFs};
 use cogzy_engine::model::Facts;
 use cogzy_engine::vault::validate::{Kind, Search, examine};
 use cogzy_engine::vault::{FileLock, Layout, hash_stable};
-use rustix::fs::{Advice, fadvise};
+use measured::{forget, peak_memory, timed};
 
 const ROWS: usize = 20_000;
 const DIM: usize = 1_536;
@@ -120,20 +122,14 @@ fn look_into(root: &Path, path: &str) -> Facts {
 
 /// Seconds that something takes with a file that is not in the page cache.
 fn cold<T>(root: &Path, path: &str, work: impl Fn(&str) -> T) -> (f64, T) {
-    let file = std::fs::File::open(root.join(path)).unwrap();
-    file.sync_all().unwrap();
-    fadvise(&file, 0, None, Advice::DontNeed).unwrap();
-    let clock = SystemClock::new();
-    let result = work(path);
-    (clock.monotonic().as_secs_f64(), result)
+    forget(&root.join(path));
+    timed(|| work(path))
 }
 
 /// Seconds that something takes once more.
 fn warm(work: impl Fn()) -> f64 {
     work();
-    let clock = SystemClock::new();
-    work();
-    clock.monotonic().as_secs_f64()
+    timed(work).0
 }
 
 fn write_group(root: &Path) -> u64 {
@@ -182,25 +178,4 @@ fn write_corpus(path: &Path, entries: usize) -> u64 {
     file.write_all(b"]}").unwrap();
     file.flush().unwrap();
     path.metadata().unwrap().len()
-}
-
-/// Memory that this process holds; from here on the kernel notes its peak.
-struct Peak(u64);
-
-fn peak_memory() -> Peak {
-    std::fs::write("/proc/self/clear_refs", "5").unwrap();
-    Peak(status("VmRSS:"))
-}
-
-impl Peak {
-    /// By how much the process was larger at the most since.
-    fn since(&self) -> u64 {
-        status("VmHWM:").saturating_sub(self.0)
-    }
-}
-
-fn status(field: &str) -> u64 {
-    let text = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix(field)).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }

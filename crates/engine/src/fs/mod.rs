@@ -96,7 +96,7 @@ pub const MOUNT_FOLDER: &str = ".cogzy-vault";
 pub type Names = Vec<(OsString, FileKind)>;
 
 /// File open for reading.
-pub trait ReadFile: Read + Send {
+pub trait ReadFile: Read + Send + Sync {
     /// Metadata of the open file (`fstat`).
     ///
     /// # Errors

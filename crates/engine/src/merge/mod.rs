@@ -26,6 +26,7 @@ mod rows;
 mod table;
 mod unmerged;
 mod value;
+mod versions;
 mod write;
 
 #[cfg(test)]
@@ -54,7 +55,8 @@ use crate::vault::validate::{Block, Kind};
 use document::Document;
 use frame::Around;
 use rows::Rows;
-use table::{Picked, Table, Tables};
+use table::{Picked, Tables};
+use versions::Read;
 
 /// Characters of an entry or a field that are told.
 const TOLD: usize = 80;
@@ -77,6 +79,13 @@ pub struct Side<'a> {
     pub corpus: File<'a>,
     /// Files of rows, in the order of [`Names::rows`].
     pub rows: Vec<File<'a>>,
+}
+
+impl Side<'_> {
+    /// Length of all files in bytes.
+    fn len(&self) -> u64 {
+        self.rows.iter().fold(self.corpus.len, |sum, file| sum.saturating_add(file.len))
+    }
 }
 
 /// Kinds and names of the files, and of what is in them: the same for all versions.
@@ -152,8 +161,7 @@ pub fn merge<'a>(
     here: &Side<'a>,
     there: &Side<'a>,
 ) -> Result<Merged<'a>, Unmerged> {
-    let old = base.map(|base| Read::of(names, base, Version::Base)).transpose()?;
-    let (ours, theirs) = (Read::of(names, here, Version::Here)?, Read::of(names, there, Version::There)?);
+    let (old, ours, theirs) = Read::all(names, base, here, there)?;
     ours.must_be_like(&theirs, names)?;
     if let Some(old) = &old {
         old.must_be_like(&theirs, names)?;
@@ -271,54 +279,6 @@ impl Merged<'_> {
         }
         let Some(Some(Joined { sides: [here, there], ids })) = self.rows.get(at) else { return Ok(()) };
         write::rows(&self.picked.picks, [here, there], ids.as_ref(), out)
-    }
-}
-
-/// One version as it was read.
-struct Read<'a> {
-    document: Document<'a>,
-    /// None for an index whose rows are not understood.
-    rows: Vec<Option<Rows<'a>>>,
-    /// Digest of each row over all arrays.
-    digests: Vec<Digest>,
-}
-
-impl<'a> Read<'a> {
-    fn of(names: &Names, side: &Side<'a>, version: Version) -> Result<Self, Unmerged> {
-        if !names.rows.iter().any(|(kind, _)| *kind == Kind::Matrix) {
-            return Err(Unmerged::NoVectors { version });
-        }
-        let block = |file: &File<'a>| Block::new(file.file, file.len);
-        let document = Document::read(block(&side.corpus), names, version)?;
-        let entries = document.entries.len();
-        let mut rows = Vec::with_capacity(names.rows.len());
-        for (file, (kind, name)) in side.rows.iter().zip(&names.rows) {
-            rows.push(match Rows::of_entries(block(file), kind, (version, name), entries) {
-                Err(Unmerged::Io(error)) => return Err(error.into()),
-                Err(_) if *kind == Kind::Index => None,
-                read => Some(read?),
-            });
-        }
-        let arrays = rows.iter().zip(&names.rows).filter(|(_, (kind, _))| *kind == Kind::Matrix);
-        let digests = rows::digests(arrays.filter_map(|(rows, _)| rows.as_ref()), entries)?;
-        Ok(Self { document, rows, digests })
-    }
-
-    fn table(&self) -> Result<Table<'_>, Unmerged> {
-        Table::new(&self.document, &self.digests)
-    }
-
-    fn must_be_like(&self, other: &Self, names: &Names) -> Result<(), Unmerged> {
-        let shape = |read: &Self| (read.document.shape, read.document.frame.key.is_some());
-        if shape(self) != shape(other) {
-            return Err(Unmerged::OtherShape);
-        }
-        let pairs = self.rows.iter().zip(&other.rows).zip(&names.rows);
-        let arrays = pairs.filter(|(_, (kind, _))| *kind == Kind::Matrix);
-        arrays.into_iter().try_for_each(|((ours, theirs), (_, name))| match (ours, theirs) {
-            (Some(ours), Some(theirs)) => ours.must_be_alike(theirs, name),
-            _ => Ok(()),
-        })
     }
 }
 

@@ -98,6 +98,30 @@ fn what_an_app_has_deleted_as_it_stands_goes_whatever_the_base_says() {
     assert!(!merged(Some(&there)), "the app had");
 }
 
+/// Large versions are read by several threads: the result is that of small ones, and of several
+/// faults the same one is told.
+#[test]
+fn the_size_of_a_version_changes_nothing_of_its_merge() {
+    let padding = " ".repeat(usize::try_from(versions::LARGE).unwrap());
+    let entry = |id: &str, content: &str| format!(r#"{{"id":"{id}","content":"{content}"}}"#);
+    let corpus = |entries: &[String]| format!("[{}]", entries.join(","));
+    let base = vault(&corpus(&[entry("a", "1"), entry("b", "1")]), &[1.0, 2.0]);
+    let here = vault(&corpus(&[entry("a", "2"), entry("b", "1"), entry("c", "1")]), &[3.0, 2.0, 4.0]);
+    let there = vault(&corpus(&[entry("a", "1"), entry("b", "3")]), &[1.0, 5.0]);
+    let large = |small: &Vault| Vault { corpus: format!("{}{padding}", small.corpus), ..small.clone() };
+    let broken = |small: &Vault| Vault { corpus: small.corpus.replace("\"b\"", "\"a\""), ..small.clone() };
+    let (small, _) = merged(Some(&base), &here, &there).unwrap();
+    let (padded, _) = merged(Some(&large(&base)), &large(&here), &large(&there)).unwrap();
+    assert_eq!((padded.corpus.trim_end(), &padded.matrix), (small.corpus.as_str(), &small.matrix));
+    for faulty in [[true, true, true], [false, true, true], [false, false, true]] {
+        let [base, here, there] = [(&base, faulty[0]), (&here, faulty[1]), (&there, faulty[2])]
+            .map(|(one, is_faulty)| if is_faulty { broken(one) } else { one.clone() });
+        let small = merged(Some(&base), &here, &there).unwrap_err();
+        let padded = merged(Some(&large(&base)), &large(&here), &large(&there)).unwrap_err();
+        assert_eq!(padded.to_string(), small.to_string());
+    }
+}
+
 /// Ids of the entries that a merge writes out because they lost a clash.
 fn lost(merged: &Merged<'_>) -> BTreeSet<String> {
     let mut written = Vec::new();

@@ -28,7 +28,7 @@ impl<B> io::Read for Bytes<B> {
     }
 }
 
-impl<B: AsRef<[u8]> + Send> crate::fs::ReadFile for Bytes<B> {
+impl<B: AsRef<[u8]> + Send + Sync> crate::fs::ReadFile for Bytes<B> {
     fn stat(&self) -> io::Result<FileStat> {
         Err(io::ErrorKind::Unsupported.into())
     }
