@@ -4,8 +4,9 @@
 //! line by line, as soon as the item is at rest here. The merge is the decision of that conflict,
 //! as a person would make it by `--keep merged`, and it comes here as to every other device: by the
 //! next round's pull. No other device merges that version while its own can: a version that was
-//! committed, and lost to another commit of the same moment, is merged by any device after an hour.
-//! If two do it at once, both come to the same, and their commits are merged like any others.
+//! committed, and lost to another commit of the same moment, is merged by any device after an hour,
+//! if its own has committed nothing since. If two do it at once, both come to the same, and their
+//! commits are merged like any others.
 //!
 //! Memories that were changed on both sides are a conflict of their own: the ones there stand, and
 //! those that were here are listed as a file, to be put beside or given up.
@@ -163,15 +164,16 @@ impl Session<'_> {
         for conflict in open {
             let is_ours =
                 |past: &&Past| past.device.as_ref().is_some_and(|device| device.id == self.marker.device);
-            // What another device knows of its version beside the history, only that one knows.
-            let told = || of_fork(&past, &conflict) && self.context.was_left_for_long(&conflict);
-            let brought = bringer(&past, &conflict, &head.groups).filter(|past| is_ours(past) || told());
+            let bringer = bringer(&past, &conflict, &head.groups);
+            let left = bringer.is_some_and(|bringer| is_left_behind(&past, &conflict, bringer));
+            let told = left && self.context.was_left_for_long(&conflict);
+            let brought = bringer.filter(|past| is_ours(past) || told);
             let is_here = local.contains_key(&conflict.id);
             let here = is_here.then(|| self.context.continued_by(conflict.id)).transpose()?;
             let age = here.map(|others| (true, others)).or(brought.map(|past| (false, past.key.seq)));
             match age {
                 Some(age) => ours.push((age, conflict)),
-                None if of_fork(&past, &conflict) => self.context.leave_to_others(&conflict, head),
+                None if left => self.context.leave_to_others(&conflict, head),
                 None => self.context.note_unmerged(&conflict, head, NOT_OURS.to_owned()),
             }
         }
@@ -195,11 +197,16 @@ impl Session<'_> {
     }
 }
 
-/// True if a merge of two commits listed the conflict first, so that both versions are in the
-/// history, and what they came from.
-fn of_fork(past: &[Past], conflict: &Conflict) -> bool {
-    let first = past.iter().rev().find(|past| past.kept.contains(&conflict.id));
-    first.is_some_and(|past| loser(past).is_some())
+/// True if the history has all that is known of a conflict's losing version, and its device may be
+/// gone: a merge of two commits listed it, and that device, which committed it in `bringer`, has
+/// committed nothing since. A device that goes on has its own reason not to merge: it may know what
+/// the history does not tell.
+fn is_left_behind(past: &[Past], conflict: &Conflict, bringer: &Past) -> bool {
+    let Some(listed) = past.iter().rposition(|past| past.kept.contains(&conflict.id)) else { return false };
+    let (newer, from) = past.split_at(listed);
+    let of_device = |past: &Past| past.device.as_ref().map(|device| device.id);
+    let goes_on = newer.iter().any(|past| of_device(past) == of_device(bringer));
+    from.first().is_some_and(|past| loser(past).is_some()) && !goes_on
 }
 
 /// True if nothing of an item waits here, so that what stands is what the remote has.
