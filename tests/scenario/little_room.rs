@@ -1,5 +1,5 @@
-//! A vault on a disk that gets full, or read-only: what fits goes on, and whoever asks gets an
-//! answer.
+//! A vault on a disk that gets full, or read-only, or that loses what it took: what fits goes on,
+//! and whoever asks gets an answer.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -181,4 +181,59 @@ async fn a_vault_that_is_mounted_read_only_answers_and_the_doctor_says_why_nothi
     answers(&two, folder.path(), "cannot be written").await;
     disk.remount("rw");
     two.sync().await;
+}
+
+/// A disk that takes what is written and loses it when it is to be made durable: an ext4 in a file
+/// that has no room for all that it says.
+struct LosingDisk {
+    place: PathBuf,
+    _below: SmallDisk,
+}
+
+impl LosingDisk {
+    /// None where this system lets nobody make or mount one.
+    fn mount(folder: &Path, place: PathBuf) -> Option<Self> {
+        let below = SmallDisk::mount(folder.join("below"), 8)?;
+        let image = below.0.join("disk.img");
+        std::fs::File::create(&image).unwrap().set_len(64 << 20).unwrap();
+        std::fs::create_dir_all(&place).unwrap();
+        let done = |command: &mut Command| command.output().is_ok_and(|output| output.status.success());
+        let made = done(Command::new("mkfs.ext4").args(["-q", "-E", "lazy_itable_init=1"]).arg(&image))
+            && done(Command::new("mount").args(["-o", "loop"]).arg(&image).arg(&place));
+        if !made {
+            eprintln!("skipped: this system lets nobody mount a file as a disk");
+        }
+        made.then_some(Self { place, _below: below })
+    }
+}
+
+impl Drop for LosingDisk {
+    fn drop(&mut self) {
+        let _gone_with_the_test = Command::new("umount").arg("-l").arg(&self.place).status();
+    }
+}
+
+/// Many small files are made durable by one flush, and its error is the error of each of them.
+#[tokio::test]
+async fn what_a_disk_lost_before_it_was_durable_is_not_put_in_place() {
+    let folder = fresh_folder();
+    let Some(disk) = LosingDisk::mount(folder.path(), folder.path().join("two")) else { return };
+    let (one, two) = (Machine::with_folder(folder.path(), "one"), Machine::with_folder(folder.path(), "two"));
+    for machine in [&one, &two] {
+        machine.good(&["init"]).await;
+    }
+    one.write("traces/a.json", "first");
+    one.sync().await;
+    two.sync().await;
+    for number in 0..200 {
+        let name = format!("traces/{number}.json");
+        one.write(&name, noise(&name, 64 << 10));
+    }
+    one.sync().await;
+    let failed = two.run(&["sync"]).await;
+    assert_ne!(failed.code, Some(0), "{failed:#?}");
+    assert_eq!(two.read("traces/a.json").unwrap(), b"first");
+    let came = (0..200).filter(|number| two.read(&format!("traces/{number}.json")).is_some()).count();
+    assert_eq!(came, 0, "{failed:#?}");
+    assert!(!disk.place.join("sync/applying").exists());
 }

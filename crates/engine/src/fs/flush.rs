@@ -19,6 +19,7 @@ pub trait Flush: Send {
 
 /// Files from which on one flush costs less than a request for each. It also waits for what other
 /// programs have written.
+#[cfg(target_os = "linux")]
 const WORTH_IT: usize = 64;
 
 /// A flush of the disk of an open folder; see [`super::Fs::begin_flush`].
