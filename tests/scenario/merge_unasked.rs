@@ -260,6 +260,28 @@ async fn what_came_may_be_deleted() {
     assert_eq!((read(&devices[0]), read(&devices[1])), (more.clone(), more));
 }
 
+/// An app that has read what came may change all of it, and delete a part.
+#[tokio::test]
+async fn what_came_may_be_changed_by_an_app_that_has_read_it() {
+    let folder = fresh_folder();
+    let mut devices = agreed(folder.path(), bucket()).await;
+    let mut memories = ten();
+    put(&mut memories, "n1", "changed there", 61.0);
+    memories.remove("n2");
+    put(&mut memories, "one", "from the other device", 62.0);
+    put(&mut memories, "two", "from the other device", 63.0);
+    write(&devices[0], &memories);
+    sync(&mut devices).await;
+    put(&mut memories, "n1", "changed again", 71.0);
+    put(&mut memories, "one", "changed again", 72.0);
+    memories.remove("two");
+    write(&devices[1], &memories);
+    let report = devices[1].sync().await;
+    assert_eq!((report.reverted.len(), report.conflicts.len()), (0, 0), "{report:?}");
+    sync(&mut devices).await;
+    assert_eq!((read(&devices[0]), read(&devices[1])), (memories.clone(), memories));
+}
+
 /// Nearly every app notes the time at which it wrote the corpus.
 #[tokio::test]
 async fn what_changes_with_every_write_keeps_no_version_from_being_merged() {

@@ -208,7 +208,7 @@ impl Context {
         local: &Local,
     ) -> Result<Option<Reverted>, SyncError> {
         let (mut is_pure, mut takes_back, mut gone) = (true, false, Gone::new());
-        let (mut had, mut has) = (false, false);
+        let (mut had, mut has, mut knows_new) = (false, false, false);
         for (corpus, lines) in &note.lines {
             // Only groups with vectors merge.
             let is_array =
@@ -233,12 +233,18 @@ impl Context {
             }
             takes_back |= lines.iter().any(|line| here.get(&line.id) == line.before.as_ref());
             had |= lines.iter().any(|line| line.before.is_some());
+            let is_new = |line: &Line| line.before.is_none() && line.after.is_some();
+            knows_new |= lines.iter().any(|line| is_new(line) && here.contains_key(&line.id));
             has |=
                 lines.iter().any(|line| line.before.is_some() && here.get(&line.id) == line.before.as_ref());
             let wrote = note.wrote.get(corpus).cloned().unwrap_or_default();
             is_pure &= wrote == here;
             let deleted = wrote.into_iter().filter(|(id, _)| !here.contains_key(id));
             gone.insert(corpus.clone(), deleted.collect());
+        }
+        if had && !has && knows_new {
+            // It has read what came, and has changed or deleted every memory of it since.
+            return Ok(None);
         }
         // Whoever has read again and deleted all that came has nothing of what was there before,
         // and may not have what waits beside.
