@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use crate::model::{FileKind, FileStat};
 
 mod at;
+mod at_once;
 mod cloned;
 mod cross;
 mod databases;
@@ -37,6 +38,7 @@ mod rooted;
 mod sqlite;
 mod tree;
 
+pub use at_once::at_once;
 pub use cross::move_new;
 pub use databases::{DatabaseFault, Databases};
 pub use durable::{create_dir_durable, read, replace, replace_with};

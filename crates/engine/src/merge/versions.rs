@@ -4,13 +4,9 @@ use super::document::Document;
 use super::rows::{self, Rows};
 use super::table::Table;
 use super::{File, Names, Side, Unmerged, Version};
+use crate::fs::at_once;
 use crate::model::Digest;
 use crate::vault::validate::{Block, Kind};
-
-/// What a thread returned, or the panic that ended it.
-fn result_of<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
-    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-}
 
 /// One version as it was read.
 pub(super) struct Read<'a> {
@@ -38,11 +34,7 @@ impl<'a> Read<'a> {
         let (base, here, there) = if there.len() < LARGE {
             (read_base(), read_here(), read_there())
         } else {
-            std::thread::scope(|scope| {
-                let (base, here) = (scope.spawn(read_base), scope.spawn(read_here));
-                let there = read_there();
-                (result_of(base), result_of(here), there)
-            })
+            at_once(read_base, read_here, read_there)
         };
         Ok((base.transpose()?, here?, there?))
     }

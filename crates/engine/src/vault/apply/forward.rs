@@ -176,14 +176,15 @@ impl Hand<'_> {
             };
         }
         self.dress(&task.step.path, &staged, Like::File(&visible))?;
+        let dressed = self.rights(&staged)?;
         match self.fs.exchange(&staged, &visible) {
             Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-                self.replace_by_link(task, &staged, &visible)
+                self.replace_by_link(task, [&staged, &visible], dressed)
             }
             done => {
                 done.at("put in place", &visible)?;
                 self.confirm(&staged, task)?;
-                self.dress_again(&task.step.path, &visible, &staged)?;
+                self.dress_again(&task.step.path, [&visible, &staged], dressed)?;
                 self.set_aside(&staged, task.step)?;
                 Ok(())
             }
@@ -201,21 +202,36 @@ impl Hand<'_> {
     }
 
     /// Dresses a file that is in place already, if somebody has changed the rights of the one that
-    /// it replaced since that was looked at.
-    fn dress_again(&mut self, path: &VaultPath, visible: &Path, old: &Path) -> Result<(), Halt> {
-        let (Some(new), Some(replaced)) = (self.lstat(visible)?, self.lstat(old)?) else {
-            // Its folder was moved away since, with the new file in it: that is no longer ours.
-            return Ok(());
-        };
-        if new.mode == replaced.mode {
+    /// it replaced since it was `dressed` like that. What somebody has done to the new file since
+    /// stays.
+    fn dress_again(
+        &mut self,
+        path: &VaultPath,
+        [visible, old]: [&Path; 2],
+        dressed: u32,
+    ) -> Result<(), Halt> {
+        let is_as_before = self.lstat(old)?.is_none_or(|replaced| replaced.mode == dressed);
+        // Its folder may have been moved away since, with the new file in it: that is no longer
+        // ours.
+        if is_as_before || self.lstat(visible)?.is_none() {
             return Ok(());
         }
         self.dress(path, visible, Like::File(old))
     }
 
+    /// Rights of a staged file.
+    fn rights(&self, staged: &Path) -> Result<u32, Halt> {
+        Ok(self.lstat(staged)?.map_or(0, |stat| stat.mode))
+    }
+
     /// Replaces a file without an exchange: the old file gets a second name before the new one
     /// takes the first.
-    fn replace_by_link(&mut self, task: &Task, staged: &Path, visible: &Path) -> Result<(), Halt> {
+    fn replace_by_link(
+        &mut self,
+        task: &Task,
+        [staged, visible]: [&Path; 2],
+        dressed: u32,
+    ) -> Result<(), Halt> {
         let aside = self.aside(task.step);
         self.make_room(&aside)?;
         let linked = match self.fs.hard_link(visible, &aside) {
@@ -241,7 +257,7 @@ impl Hand<'_> {
         self.fs.rename(staged, visible).at("put in place", visible)?;
         // A program may have written to it until its name was gone.
         self.confirm(&aside, task)?;
-        self.dress_again(&task.step.path, visible, &aside)
+        self.dress_again(&task.step.path, [visible, &aside], dressed)
     }
 
     /// Makes the new file visible at a free name.
