@@ -92,6 +92,15 @@ class Documents(unittest.TestCase):
         with self.assertRaises(KeyError):
             document.filled(text, {"bytes": "new"})
 
+    def test_a_part_of_the_lines_is_written_without_the_plots_of_the_others(self):
+        only_many = [sample("many-first", tool, 2.0) for tool in ("cogzy-vault", "restic")]
+        about = {"date": "today", "machine": "one", "load": 0.0, "server": "one", "command": "run", "rounds": 1, "versions": {}, "missing": {}}
+        with tempfile.TemporaryDirectory() as folder:
+            text = (pathlib.Path(__file__).resolve().parent.parent / "docs/BENCHMARKS.md").read_text()
+            pathlib.Path(folder, "BENCHMARKS.md").write_text(text)
+            report.write({"about": about, "errors": [], "samples": only_many, "saves": []}, folder)
+            self.assertEqual([drawn.name for drawn in pathlib.Path(folder, "benchmarks").iterdir()], ["times.svg"])
+
     def test_the_project_s_document_has_a_place_for_all(self):
         text = (pathlib.Path(__file__).resolve().parent.parent / "docs/BENCHMARKS.md").read_text()
         document.filled(text, dict.fromkeys(report.BLOCKS, ""))

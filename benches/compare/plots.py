@@ -63,9 +63,11 @@ def bound(verdict):
 
 
 def changes(medians):
-    """Bytes that each tool sends for each change: on a scale of powers of ten, since they differ so."""
+    """Bytes that each tool sends for each change: on a scale of powers of ten, since they differ so. None without a change."""
     rtt, each = medians.rtts[0], height_of(medians)
     shown = [line for line in lines.SMALL if line.change and any(known[:2] == (line.key, rtt) for known in medians.by)]
+    if not shown:
+        return None
     picture = Picture(760, 52 + each * len(shown), "Bytes sent for a change, by tool")
     picture.text(20, 26, "Bytes sent for a change, on a scale of powers of ten", size=16, weight="bold")
     key(picture, "the limit for cogzy-vault")

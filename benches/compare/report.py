@@ -57,6 +57,7 @@ def write(found, folder):
     medians = Medians(found["samples"])
     if found["samples"]:
         (drawn / "times.svg").write_text(plots.times(medians))
-        (drawn / "changes.svg").write_text(plots.changes(medians))
+        if changes := plots.changes(medians):
+            (drawn / "changes.svg").write_text(changes)
     if found["saves"]:
         (drawn / "saves.svg").write_text(plots.saves(found["saves"], save_cost.CPU))
