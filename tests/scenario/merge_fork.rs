@@ -13,6 +13,17 @@ use super::merge_unasked::{agreed, bucket, changed};
 use crate::support::device::Device;
 use crate::support::sleeper::Sleeper;
 
+/// Both commit what they have written, and learn of the other's commit.
+async fn commit_at_once(one: &mut Device, two: &mut Device, line: &Sleeper) {
+    line.falls_asleep();
+    two.try_sync().await.unwrap_err();
+    one.sync().await;
+    line.wakes_up();
+    // Its commit is sent again: now there are two heads.
+    two.sync().await;
+    one.sync().await;
+}
+
 #[tokio::test]
 async fn a_conflict_of_a_fork_is_merged_from_the_common_ancestor_on_any_device() {
     for merges_on_one in [true, false] {
@@ -31,13 +42,7 @@ async fn a_conflict_of_a_fork_is_merged_from_the_common_ancestor_on_any_device()
         put(&mut theirs, "n3", "changed by two", 63.0);
         write(&one, &ours);
         write(&two, &theirs);
-        line.falls_asleep();
-        two.try_sync().await.unwrap_err();
-        one.sync().await;
-        line.wakes_up();
-        // Its commit is sent again: now there are two heads.
-        two.sync().await;
-        one.sync().await;
+        commit_at_once(&mut one, &mut two, &line).await;
         two.sync().await;
         let open = one.engine().conflicts().await.unwrap();
         assert_eq!(open.len(), 1);
@@ -72,13 +77,7 @@ async fn a_version_whose_device_does_not_merge_it_is_merged_by_another_one_after
         let (here, mut there, mut both) = changed();
         write(&two, &here);
         write(&one, &there);
-        line.falls_asleep();
-        two.try_sync().await.unwrap_err();
-        one.sync().await;
-        line.wakes_up();
-        // Its commit is sent again: now there are two heads.
-        two.sync().await;
-        one.sync().await;
+        commit_at_once(&mut one, &mut two, &line).await;
         if one.engine().conflicts().await.unwrap().is_empty() {
             // The other version has lost, and its device has merged it at once.
             continue;

@@ -1,4 +1,4 @@
-//! What has changed among the memories of a group, asked of the daemon.
+//! Changes among the memories of a group, asked of the daemon.
 
 use std::path::Path;
 

@@ -15,7 +15,7 @@ pub fn at_once<A: Send, B: Send, C>(
     })
 }
 
-/// What a thread returned, or the panic that ended it.
+/// Result of a thread, or the panic that ended it.
 fn result_of<T>(thread: ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

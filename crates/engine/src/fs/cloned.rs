@@ -1,8 +1,8 @@
 //! New files that begin as a copy of another one, whose blocks they share.
 //!
 //! Bytes that are written to such a file are compared with those that it holds already, and only
-//! blocks that differ reach the disk. The comparison is with the new file itself, which nobody else has open:
-//! whatever the other one was, the new one holds the bytes that were written to it.
+//! blocks that differ reach the disk. The comparison is with the new file itself, which nobody else
+//! has open: whatever the other one was, the new one holds the bytes that were written to it.
 
 use std::fs::File;
 use std::io::{self, Write};

@@ -5,10 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use super::of;
 use crate::fs::{At, Fs, IoAt, Linked, found};
-use crate::merge::{Id, Unusable, Vector, rows_of};
-use crate::model::{Content, Digest, FileKind, VaultPath};
+use crate::merge::{File, Id, Unusable, Vector, rows_of};
+use crate::model::{FileKind, VaultPath};
 use crate::vault::{Layout, TransactError};
 
 /// Most bytes of vectors in one transaction: all of them are in memory.
@@ -74,8 +73,8 @@ fn read_file(
     if file.stat().at("look at", &place)? != stat {
         return Err(moved());
     }
-    let content = Content { digest: Digest::of(b""), size: stat.size };
-    let read = rows_of(staged.as_str(), of(file.as_ref(), content), rows, most);
+    let array = File { file: file.as_ref(), len: stat.size };
+    let read = rows_of(staged.as_str(), array, rows, most);
     let still = found(fs.lstat(&place)).at("look at", &place)? == Some(stat);
     if !still || file.stat().at("look at", &place)? != stat {
         return Err(moved());

@@ -71,8 +71,8 @@ pub trait KnownDigests {
     /// The digest of a path. Each path is asked for at most once, in ascending order.
     fn digest_of(&self, path: &VaultPath) -> Option<Cached>;
 
-    /// What is known of files at paths that nobody asked for, once the last question was asked:
-    /// they are gone, or stand elsewhere.
+    /// States of files at paths that nobody asked for, once the last question was asked: they are
+    /// gone, or stand elsewhere.
     fn unasked(&self) -> Vec<Cached> {
         Vec::new()
     }

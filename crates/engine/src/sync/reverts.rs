@@ -8,7 +8,9 @@
 //! A pull notes which memories it brings, changes or removes, before it puts them in place; later
 //! pulls add to that until something is written here. A save that has none of these memories as
 //! they came, and some as they were before, is taken for one of these. One that does nothing else
-//! is taken for it once: if the same is saved again, a person has deleted what came.
+//! is taken for it once: if the same is saved again, a person has deleted what came. One with nothing
+//! at all of what was there before, and with a memory that only came with the pull, was made by an
+//! app that has read what came.
 //!
 //! Decided here: which saves those are. Without the note, or with `[conflict] merge = "off"`, a
 //! save is what it says. The note counts once the pull has come to its end. A crash in between

@@ -100,11 +100,11 @@ impl Engine {
     ) -> Result<Rewritten, SyncError> {
         let Made { mut rewritten, items, put_back } = made;
         let mut report = before;
-        let waited: BTreeSet<Item> = report.holds.iter().flat_map(|hold| &hold.items).cloned().collect();
         if rewritten.generation.is_some() {
-            // What is here of them was not sent before, and must not be sent after: as a newer
-            // version it would undo this generation.
-            let waited = waited.intersection(&put_back).cloned().collect();
+            // Versions that waited here were not sent before, and must not be sent after: as newer
+            // ones they would undo this generation.
+            let held = report.holds.iter().flat_map(|hold| &hold.items);
+            let waited = held.filter(|item| put_back.contains(*item)).cloned().collect();
             self.session(watcher).await?.put_back(&waited).await?;
             report = self.settled_cycle(Request::FULL, watcher).await?.after(&report);
         }
