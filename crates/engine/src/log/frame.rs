@@ -8,10 +8,12 @@
 //! whole. It is unpacked, hashed and parsed as it comes, and that ends at once if it is too long,
 //! too much or too well packed. Parsed values have limits of their own ([`crate::model::limits`]).
 
+use std::cell::Cell;
 use std::io::{self, BufReader, Read};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use zstd::zstd_safe::{DCtx, ResetDirective, get_error_name};
 
 use super::LogError;
 use crate::model::limits::{FREELY_UNPACKED, TEXT, UNPACKED_PER_BYTE, WINDOW_LOG};
@@ -110,9 +112,13 @@ pub(super) fn decode<T: DeserializeOwned>(
     key: &str,
     bytes: &[u8],
 ) -> Result<Decoded<T>, LogError> {
-    let framed = Framed::of(kind, bytes).map_err(|why| LogError::corrupt(key, why))?;
-    check_known(key, u64::from(framed.format), || framed.parse::<Says>().ok().map(|(says, _)| says))?;
-    let (value, digest) = framed.parse().map_err(|why| LogError::corrupt(key, why))?;
+    let corrupt = |why| LogError::corrupt(key, why);
+    let framed = Framed::of(kind, bytes).map_err(corrupt)?;
+    let mut context = Context::take().map_err(corrupt)?;
+    let unpacked = framed.unpack(&mut context.0);
+    check_known(key, u64::from(framed.format), || unpacked.as_ref().ok()?.says(framed))?;
+    let (value, digest) = unpacked.and_then(Unpacked::parse).map_err(corrupt)?;
+    context.keep();
     Ok(Decoded { value, digest, format: u32::from(framed.format) })
 }
 
@@ -192,13 +198,12 @@ impl<'a> Framed<'a> {
         Ok(Self { kind, format: u16::from_le_bytes(*format), codec: *codec, payload })
     }
 
-    /// Parses the plaintext while it is unpacked.
-    fn parse<T: DeserializeOwned>(&self) -> Result<(T, Digest), String> {
-        let told = |error: io::Error| format!("its plaintext: {error}");
+    /// Unpacks the plaintext, or the start of a long one.
+    fn unpack(self, context: &'a mut DCtx<'static>) -> Result<Unpacked<'a>, String> {
         let (source, limit) = match self.codec {
             0 => (Source::Raw(self.payload), self.kind.unpacked()),
             1 => {
-                let mut decoder = zstd::Decoder::with_buffer(self.payload).map_err(told)?.single_frame();
+                let mut decoder = zstd::Decoder::with_context(self.payload, context).single_frame();
                 decoder.window_log_max(WINDOW_LOG).map_err(told)?;
                 let uncapped = planted(Bug::NoCapOnUnpacking);
                 let packed = if uncapped { u64::MAX } else { may_unpack_to(self.payload.len()) };
@@ -207,23 +212,81 @@ impl<'a> Framed<'a> {
             }
             other => return Err(format!("its codec is {other}, expected 0 or 1")),
         };
-        let mut plain = Plain::new(source, limit);
+        let mut rest = Plain::new(source, limit);
         let mut start = Vec::new();
-        plain.by_ref().take(AT_ONCE).read_to_end(&mut start).map_err(told)?;
-        let parsed = if (start.len() as u64) < AT_ONCE {
+        rest.by_ref().take(AT_ONCE).read_to_end(&mut start).map_err(told)?;
+        Ok(Unpacked { start, rest })
+    }
+
+    /// Unpacks and parses the plaintext.
+    fn parse<T: DeserializeOwned>(self) -> Result<(T, Digest), String> {
+        let mut context = Context::take()?;
+        let parsed = self.unpack(&mut context.0).and_then(Unpacked::parse)?;
+        context.keep();
+        Ok(parsed)
+    }
+}
+
+fn told(error: io::Error) -> String {
+    format!("its plaintext: {error}")
+}
+
+/// A plaintext, of which a long one is unpacked only while it is parsed.
+struct Unpacked<'a> {
+    start: Vec<u8>,
+    rest: Plain<'a>,
+}
+
+impl Unpacked<'_> {
+    fn is_whole(&self) -> bool {
+        (self.start.len() as u64) < AT_ONCE
+    }
+
+    /// The needs of the object, whatever else it holds.
+    fn says(&self, framed: Framed<'_>) -> Option<Says> {
+        if self.is_whole() {
+            return serde_json::from_slice(&self.start).ok();
+        }
+        framed.parse().ok().map(|(says, _)| says)
+    }
+
+    fn parse<T: DeserializeOwned>(self) -> Result<(T, Digest), String> {
+        let whole = self.is_whole();
+        let Self { start, mut rest } = self;
+        let parsed = if whole {
             serde_json::from_slice(&start)
         } else {
-            serde_json::from_reader(BufReader::new(start.chain(&mut plain)))
+            serde_json::from_reader(BufReader::new(start.chain(&mut rest)))
         };
         let value = parsed.map_err(|error| error.to_string())?;
-        plain.end().map(|digest| (value, digest)).map_err(told)
+        rest.end().map(|digest| (value, digest)).map_err(told)
+    }
+}
+
+/// A context of zstd, which a thread keeps: to make one takes longer than to unpack a commit.
+struct Context(DCtx<'static>);
+
+thread_local! {
+    static CONTEXT: Cell<Option<DCtx<'static>>> = const { Cell::new(None) };
+}
+
+impl Context {
+    fn take() -> Result<Self, String> {
+        let no_memory = || "there is no memory to unpack it".to_owned();
+        let mut context = CONTEXT.take().or_else(DCtx::try_create).ok_or_else(no_memory)?;
+        let reset = context.reset(ResetDirective::SessionAndParameters);
+        reset.map(|_| Self(context)).map_err(|code| get_error_name(code).to_owned())
+    }
+
+    fn keep(self) {
+        CONTEXT.set(Some(self.0));
     }
 }
 
 /// Source of the plaintext.
 enum Source<'a> {
     Raw(&'a [u8]),
-    Packed(Box<zstd::Decoder<'static, &'a [u8]>>),
+    Packed(Box<zstd::Decoder<'a, &'a [u8]>>),
 }
 
 impl Read for Source<'_> {

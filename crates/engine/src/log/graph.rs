@@ -92,11 +92,17 @@ impl Graph {
     /// A commit and all its ancestors.
     #[must_use]
     pub fn ancestry(&self, of: CommitKey) -> BTreeSet<CommitKey> {
+        self.ancestry_from(of, 0)
+    }
+
+    /// A commit and its ancestors of generation `from` or later.
+    #[must_use]
+    pub fn ancestry_from(&self, of: CommitKey, from: u64) -> BTreeSet<CommitKey> {
         let mut seen = BTreeSet::from([of]);
         let mut open = vec![of];
         while let Some(key) = open.pop() {
             for parent in self.nodes.get(&key).into_iter().flat_map(|node| &node.parents) {
-                if seen.insert(*parent) {
+                if parent.seq >= from && seen.insert(*parent) {
                     open.push(*parent);
                 }
             }

@@ -14,6 +14,20 @@ use crate::model::{Change, Commit, CommitKey, CommitKind, ConflictId, Device, De
 /// Number of concurrent reads of commits.
 const PARALLEL_READS: usize = 8;
 
+/// Generations that a first look into the history goes back; each further look goes back this many
+/// times as far.
+const FIRST_LOOK: u64 = 64;
+const FURTHER: u64 = 8;
+
+/// Generations from which on to look into the history of `head`, one after the other, until what is
+/// sought is found. The last is 0: all of it. Most of what is sought lies near, and a device that
+/// has not read the old commits yet fetches each.
+pub fn looks_back(head: CommitKey) -> impl Iterator<Item = u64> {
+    let depths = std::iter::successors(Some(FIRST_LOOK), |depth| depth.checked_mul(FURTHER));
+    let near = depths.map_while(move |depth| head.seq.checked_sub(depth)).take_while(|from| *from > 0);
+    near.chain(std::iter::once(0))
+}
+
 /// One commit of the history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Past {
@@ -71,13 +85,28 @@ impl Log {
     /// # Errors
     /// Errors of the remote, for commits that are not in the cache.
     pub async fn past(&self, head: CommitKey) -> Result<Vec<Past>, LogError> {
-        let line: BTreeSet<CommitKey> = self.line(head).into_iter().collect();
-        let keys = self.graph.ancestry(head);
+        self.past_from(head, 0).await
+    }
+
+    /// The part of [`Log::past`] that has generation `from` and later ones. A push that began
+    /// before is left out, and times are those of the commits alone at the far end.
+    ///
+    /// # Errors
+    /// Errors of the remote, for commits that are not in the cache.
+    pub async fn past_from(&self, head: CommitKey, from: u64) -> Result<Vec<Past>, LogError> {
+        let on_line = |key: &CommitKey| key.seq >= from;
+        let line: BTreeSet<CommitKey> = self.line(head).into_iter().take_while(on_line).collect();
+        let keys = self.graph.ancestry_from(head, from);
+        let mut cut: BTreeSet<CommitKey> = BTreeSet::new();
         let mut reads = stream::iter(keys).map(|key| self.read_commit(key)).buffered(PARALLEL_READS);
         let mut times: BTreeMap<CommitKey, u64> = BTreeMap::new();
         let mut past: Vec<Past> = Vec::new();
         // Keys are in order of rank, so parents come before their children.
         while let Some((key, commit)) = reads.try_next().await? {
+            if self.is_cut(&commit, from, &cut).await? {
+                cut.insert(key);
+                continue;
+            }
             let time_ms = time(&commit, &times);
             times.insert(key, time_ms);
             let Commit { parents, device, txn, kind, changes, kept, resolved, .. } = commit;
@@ -104,6 +133,17 @@ impl Log {
         }
         past.reverse();
         Ok(past)
+    }
+
+    /// True for a part of a push that has another part before generation `from`. `cut` are such
+    /// parts.
+    async fn is_cut(&self, commit: &Commit, from: u64, cut: &BTreeSet<CommitKey>) -> Result<bool, LogError> {
+        let [parent] = commit.parents.as_slice() else { return Ok(false) };
+        if parent.seq >= from && !cut.contains(parent) {
+            return Ok(false);
+        }
+        let push = pushed_as(commit);
+        Ok(push.is_some() && pushed_as(&self.read_commit(*parent).await?.1) == push)
     }
 
     /// The commits of one push that `key` is one of, oldest first. Most pushes are one commit.

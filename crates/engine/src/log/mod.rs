@@ -63,7 +63,7 @@ pub use error::LogError;
 pub use format::parse_commit_key;
 pub use graph::{Graph, Node};
 pub use header::create_vault;
-pub use history::Past;
+pub use history::{Past, looks_back};
 pub use lost::HEADS_BEFORE_LIST;
 pub use merge::{Side, merge, virtual_base};
 pub use needs::{Contents, Leaves, Listing, Places};

@@ -22,7 +22,7 @@ use super::reverts::Reverted;
 use super::session::{Context, Session};
 use super::{Past, SyncError};
 use crate::fs::{self, At, found};
-use crate::log::Snapshot;
+use crate::log::{Snapshot, looks_back};
 use crate::merge::Id;
 use crate::model::{Change, CommitKey, Conflict, ConflictId, Digest, Entry, Groups, Item, Kept, VaultPath};
 use crate::plan::Action;
@@ -85,43 +85,60 @@ impl Session<'_> {
         head: &Stand,
     ) -> Result<Common, SyncError> {
         let Some(newest) = head.key else { return Ok(Common::default()) };
-        let past = self.log.past(newest).await?;
-        let lines = Lines::of(&past, &head.groups, &conflict.item);
         let note = self.context.noted_base(conflict.id)?;
-        let noted: Vec<ConflictId> = note.iter().flat_map(|note| note.continues.iter().copied()).collect();
-        let gone = note.as_ref().map(|note| note.gone.clone()).unwrap_or_default();
+        if matches!(note, Some(Base { commit: None, .. })) {
+            return Ok(Common { unrelated: true, ..Common::default() });
+        }
+        for from in looks_back(newest) {
+            let past = self.log.past_from(newest, from).await?;
+            let look = Look { newest, head, past: &past, whole: from == 0 };
+            if let Some(common) = self.common_within(conflict, note.as_ref(), &look).await? {
+                return Ok(common);
+            }
+        }
+        Ok(Common::default())
+    }
+
+    /// The same, as far as a look into the history tells. None if it does not.
+    async fn common_within(
+        &mut self,
+        conflict: &Conflict,
+        note: Option<&Base>,
+        look: &Look<'_>,
+    ) -> Result<Option<Common>, SyncError> {
+        let Look { newest, head, past, .. } = *look;
+        let lines = Lines::of(past, &head.groups, &conflict.item);
         let from = match note {
-            Some(Base { commit: None, .. }) => return Ok(Common { unrelated: true, ..Common::default() }),
             Some(note) => {
-                let from = self.noted(&note, &conflict.item, head, &lines).await?;
+                let from = self.noted(note, &conflict.item, head, &lines).await?;
                 if let (Some(key), Item::File(_), []) = (from, &conflict.item, note.files.as_slice()) {
                     // Both sides began a file that was not there.
                     let base = Some(self.log.readable(key, head.key).await?);
-                    return Ok(Common { base, ..Common::default() });
+                    return Ok(Some(Common { base, ..Common::default() }));
                 }
                 from
             }
-            // The oldest list tells of the fork; a later merge may have listed it again.
-            None => past.iter().rev().find(|past| past.kept.contains(&conflict.id)).and_then(loser),
+            None => look.fork_of(conflict),
         };
-        let Some(from) = from else { return Ok(Common::default()) };
+        let Some(from) = from else { return Ok(None) };
         let there: BTreeSet<CommitKey> = lines.down(newest).collect();
         let is_common = |key: &CommitKey| there.contains(key) || planted(Bug::LastReplaced);
         // Two devices may have begun one file at the same moment.
-        let begun = lines.first(from).filter(|_| matches!(conflict.item, Item::File(_)));
-        let Some(key) = lines.down(from).find(is_common).or(begun) else {
-            return Ok(Common::default());
-        };
+        let is_file = matches!(conflict.item, Item::File(_));
+        let begun = lines.first(from).filter(|_| is_file && look.whole);
+        let Some(key) = lines.down(from).find(is_common).or(begun) else { return Ok(None) };
         let replaced: BTreeSet<CommitKey> = lines.down(from).take_while(|at| *at != key).collect();
+        let noted: &[ConflictId] = note.map_or(&[], |note| &note.continues);
         let others = |other: &&Conflict| other.item == conflict.item && other.id != conflict.id;
         let open = head.conflicts.values().filter(others);
         let is_replaced = |other: &&Conflict| {
             noted.contains(&other.id)
-                || bringer(&past, other, &head.groups).is_some_and(|past| replaced.contains(&past.key))
+                || bringer(past, other, &head.groups).is_some_and(|past| replaced.contains(&past.key))
         };
         let continued = open.filter(is_replaced).map(|other| other.id).collect();
         let base = Some(self.log.readable(key, head.key).await?);
-        Ok(Common { base, unrelated: false, continued, gone })
+        let gone = note.map(|note| note.gone.clone()).unwrap_or_default();
+        Ok(Some(Common { base, unrelated: false, continued, gone }))
     }
 
     /// The commit with the noted version. An item that waited for its files to settle was agreed on
@@ -175,6 +192,27 @@ pub(super) fn loser(past: &Past) -> Option<CommitKey> {
     match past.parents.as_slice() {
         [_, loser] => Some(*loser),
         _ => None,
+    }
+}
+
+/// A look into the history of the head.
+#[derive(Clone, Copy)]
+struct Look<'p> {
+    newest: CommitKey,
+    head: &'p Stand,
+    past: &'p [Past],
+    /// True for all of the history.
+    whole: bool,
+}
+
+impl Look<'_> {
+    /// The losing side of the fork that a conflict comes from. The oldest list of it tells: a later
+    /// merge may have listed it again. All lists are newer than the commit that lost.
+    fn fork_of(&self, conflict: &Conflict) -> Option<CommitKey> {
+        let lost = conflict.origin.as_ref().map(|origin| origin.txn);
+        let is_there = lost.is_some() && self.past.iter().any(|past| past.txn == lost);
+        let listed = self.past.iter().rev().find(|past| past.kept.contains(&conflict.id));
+        listed.filter(|_| is_there || self.whole).and_then(loser)
     }
 }
 

@@ -29,9 +29,9 @@ use super::recovery::{Clashes, MergedFiles, Rewrite, Stand};
 use super::report::{Trouble, Weight};
 use super::session::{Context, Session};
 use super::{Merge, Past, Refusal, SyncError, served};
-use crate::log::Snapshot;
+use crate::log::{Snapshot, looks_back};
 use crate::merge::Clash;
-use crate::model::{Conflict, ConflictId, Content, Item, VaultPath};
+use crate::model::{CommitKey, Conflict, ConflictId, Content, Groups, Item, VaultPath};
 use crate::plan::{Action, Step};
 
 /// Where the database notes conflicts that were not merged.
@@ -160,7 +160,8 @@ impl Session<'_> {
         let mut ours = Vec::new();
         let open: Vec<Conflict> = self.context.to_merge(head).cloned().collect();
         let Some(newest) = head.key.filter(|_| !open.is_empty()) else { return Ok(Vec::new()) };
-        let (local, past) = (self.context.local_conflicts()?, self.log.past(newest).await?);
+        let local = self.context.local_conflicts()?;
+        let past = self.past_of(&open, newest, &head.groups).await?;
         for conflict in open {
             let is_ours =
                 |past: &&Past| past.device.as_ref().is_some_and(|device| device.id == self.marker.device);
@@ -179,6 +180,23 @@ impl Session<'_> {
         }
         ours.sort_by_key(|(age, _)| std::cmp::Reverse(*age));
         Ok(ours.into_iter().map(|(_, conflict)| conflict).collect())
+    }
+
+    /// The history back to the commits that brought the losing versions of these conflicts.
+    async fn past_of(
+        &self,
+        open: &[Conflict],
+        newest: CommitKey,
+        groups: &Groups,
+    ) -> Result<Vec<Past>, SyncError> {
+        let mut past = Vec::new();
+        for from in looks_back(newest) {
+            past = self.log.past_from(newest, from).await?;
+            if open.iter().all(|conflict| bringer(&past, conflict, groups).is_some()) {
+                break;
+            }
+        }
+        Ok(past)
     }
 
     async fn merge_one(&mut self, conflict: &Conflict, head: &Stand) -> Result<(), SyncError> {

@@ -132,3 +132,28 @@ async fn the_commits_of_one_push_are_one_entry() {
     assert_eq!(log.parts(root).await.unwrap(), [root]);
     assert_eq!(log.uncounted(other).await.unwrap(), [parts[0], parts[1]].into());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_look_back_has_the_pushes_that_began_since() {
+    let remote = made().await;
+    let mut log = opened(&remote).await;
+    let [.., merge, last] = forked(&mut log).await;
+    let mut newest = last;
+    for (time, name) in [(8000, "d"), (8000, "e"), (8000, "f"), (9000, "g")] {
+        newest = publish(&mut log, &at(time, Some(newest), 1, &[(name, Some("new"))])).await;
+    }
+    let whole = log.past(newest).await.unwrap();
+    let mut begun = Vec::new();
+    for past in &whole {
+        begun.push((log.parts(past.key).await.unwrap()[0].seq, past));
+    }
+    for from in 0..=newest.seq {
+        let looked = log.past_from(newest, from).await.unwrap();
+        let since = begun.iter().filter(|(first, _)| *first >= from).map(|(_, past)| *past);
+        let shape = |past: &Past| (past.key, past.parents.clone(), past.on_line, past.changes.clone());
+        assert!(looked.iter().map(shape).eq(since.map(shape)), "from {from}");
+    }
+    assert_eq!(looks_back(merge).collect::<Vec<_>>(), [0], "a short history is read at once");
+    let old = CommitKey { seq: 1000, ..newest };
+    assert_eq!(looks_back(old).collect::<Vec<_>>(), [936, 488, 0]);
+}

@@ -14,6 +14,7 @@ use super::resolve::{name_beside, open_conflict};
 use super::rewrite::Made;
 use super::sets::{Files, Versions};
 use super::{Rewrite, Rewritten, Stand};
+use crate::log::looks_back;
 use crate::merge::{Clash, Version};
 use crate::model::{
     Change, CommitKind, Conflict, ConflictId, Entry, Item, Keep, Kept, Origin, Resolution, VaultPath,
@@ -195,13 +196,17 @@ impl Session<'_> {
     /// Origin of the version of a file that stands.
     async fn bringer_of(&mut self, path: &VaultPath, head: &Stand) -> Result<Option<Origin>, SyncError> {
         let Some(newest) = head.key else { return Ok(None) };
-        let past = self.log.past(newest).await?;
         let stands = head.tree.get(path).map(Entry::content);
         let brings =
             |change: &Change| change.path == *path && change.entry.map(|one| one.content()) == stands;
-        let bringer = past.iter().find(|past| past.device.is_some() && past.changes.iter().any(brings));
-        Ok(bringer
-            .and_then(|past| Some(Origin { device: past.device.as_ref()?.name.clone(), txn: past.txn? })))
+        for from in looks_back(newest) {
+            let past = self.log.past_from(newest, from).await?;
+            let bringer = past.iter().find(|past| past.device.is_some() && past.changes.iter().any(brings));
+            if let Some((device, txn)) = bringer.and_then(|past| past.device.as_ref().zip(past.txn)) {
+                return Ok(Some(Origin { device: device.name.clone(), txn }));
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -13,12 +13,12 @@ use std::collections::BTreeSet;
 
 use super::tables::Table;
 use super::version::{Unread, Version};
-use crate::log::LogError;
+use crate::log::{LogError, looks_back};
 use crate::memories::{Collection, Found, Id, MemoriesError};
 use crate::model::{CommitKey, Item};
 use crate::sync::recovery::{Generation, Point, Stand};
 use crate::sync::session::Session;
-use crate::sync::{Engine, Refusal, SyncError, Unwatched};
+use crate::sync::{Engine, Past, Refusal, SyncError, Unwatched};
 
 /// Older states that are looked at for the one that this device has agreed on.
 const MAX_LOOKS: usize = 50;
@@ -171,19 +171,23 @@ impl Session<'_> {
         if is_it(&newest) {
             return Ok(newest);
         }
-        let past = self.log.past(key).await?;
-        let changes_it = past.iter().filter(|past| {
+        let changes_it = |past: &&Past| {
             let mut paths = past.changes.iter().map(|change| &change.path);
             past.on_line
                 && paths.any(|path| *path == collection.corpus || Some(path) == collection.array.as_ref())
-        });
-        for past in changes_it.take(MAX_LOOKS) {
-            let before = match past.parents.first() {
-                Some(parent) => self.log.readable(*parent, Some(key)).await?,
-                None => self.log.snapshot(None).await?,
-            };
-            if is_it(&before) {
-                return Ok(before);
+        };
+        let mut looked = 0;
+        for from in looks_back(key) {
+            let past = self.log.past_from(key, from).await?;
+            for past in past.iter().filter(changes_it).take(MAX_LOOKS).skip(looked) {
+                let before = match past.parents.first() {
+                    Some(parent) => self.log.readable(*parent, Some(key)).await?,
+                    None => self.log.snapshot(None).await?,
+                };
+                if is_it(&before) {
+                    return Ok(before);
+                }
+                looked += 1;
             }
         }
         let why = "this device keeps an older version of it than the history tells of".to_owned();
