@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use cogzy_engine::remote::percent::encode;
+
 use crate::documents::{MemoryChangesDocument, NamedGeneration};
 use crate::socket::{ClientError, get};
 
@@ -21,6 +23,7 @@ pub async fn memories_since(
     vectors: bool,
     mut each: impl FnMut(MemoryChangesDocument),
 ) -> Result<NamedGeneration, ClientError> {
+    let [group, since] = [group, since].map(encode);
     let mut resource = format!("/v1/memories?group={group}&since={since}&vectors={vectors}");
     loop {
         let page: MemoryChangesDocument = get(socket, &resource).await?;

@@ -4,13 +4,13 @@ use axum::extract::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::events::encoded;
 use super::handles::Handles;
 use super::memories::refused;
 use super::problem::{ProblemResponse, bad_request, problem};
 use cogzy_client::documents::{
     GenerationGoneProblem, MemoryChangesDocument, MemoryId, NamedGeneration, Problem, SchemaVersion,
 };
+use cogzy_engine::remote::percent::encode;
 use cogzy_engine::sync::{Generation, Id, MemoryChanges, Since, SinceError};
 
 /// The longest page.
@@ -61,8 +61,8 @@ fn document(asked: Since, found: MemoryChanges) -> MemoryChangesDocument {
         let last = serde_json::to_string(&MemoryId(last)).ok()?;
         Some(format!(
             "/v1/memories?group={}&since={since}&until={until}&limit={limit}&vectors={vectors}&after={}",
-            encoded(&group),
-            encoded(&last)
+            encode(&group),
+            encode(&last)
         ))
     });
     MemoryChangesDocument {

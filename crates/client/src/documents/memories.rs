@@ -66,6 +66,7 @@ pub struct PutRequest {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(
     untagged,
+    deny_unknown_fields,
     expecting = r#"expected a vector: a list of numbers, {"base64": TEXT}, or {"staged": FILE, "row": NUMBER}"#
 )]
 pub enum VectorRequest {
@@ -93,7 +94,7 @@ pub struct RowRequest {
 
 /// Something to delete, in a transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 pub enum DeleteRequest {
     /// A file, by its path.
     File(VaultPath),

@@ -129,7 +129,9 @@ fn a_transaction_keeps_its_form() {
     for slip in [
         r#""expect":[{"group":"g","id":"n"}]"#,
         r#""deletes":[{"group":"g","id":1.5}]"#,
+        r#""deletes":[{"group":"g","id":1,"row":2}]"#,
         r#""puts":[{"group":"g"}]"#,
+        r#""puts":[{"group":"g","entry":{"id":1},"vector":{"base64":"AAA=","dtype":"<f4"}}]"#,
         r#""puts":[{"group":"g","entry":{"id":1},"vector":{"staged":"x.npy"}}]"#,
         r#""puts":[{"group":"g","entry":{"id":1},"vector":{"staged":"x.npy","row":-1}}]"#,
         r#""puts":[{"group":"g","entry":{"id":1},"vector":{"staged":"x.npy","row":1,"rows":2}}]"#,

@@ -161,7 +161,8 @@ impl Session<'_> {
         let open: Vec<Conflict> = self.context.to_merge(head).cloned().collect();
         let Some(newest) = head.key.filter(|_| !open.is_empty()) else { return Ok(Vec::new()) };
         let local = self.context.local_conflicts()?;
-        let past = self.past_of(&open, newest, &head.groups).await?;
+        let elsewhere: Vec<&Conflict> = open.iter().filter(|one| !local.contains_key(&one.id)).collect();
+        let past = self.past_of(&elsewhere, newest, &head.groups).await?;
         for conflict in open {
             let is_ours =
                 |past: &&Past| past.device.as_ref().is_some_and(|device| device.id == self.marker.device);
@@ -185,7 +186,7 @@ impl Session<'_> {
     /// The history back to the commits that brought the losing versions of these conflicts.
     async fn past_of(
         &self,
-        open: &[Conflict],
+        open: &[&Conflict],
         newest: CommitKey,
         groups: &Groups,
     ) -> Result<Vec<Past>, SyncError> {
