@@ -57,6 +57,8 @@ pub enum Act {
     Disk(usize),
     /// The user puts a link there.
     Link(usize, &'static str),
+    /// The user moves a folder out of the vault, and puts a link in its place.
+    LinkFolder(usize, &'static str),
     Exclude(usize),
     LoseDatabase(usize),
     LoseRecord(usize),
@@ -111,8 +113,8 @@ async fn perform(world: &mut World, act: Act) -> Check {
     };
     use Act::{
         Arrive, Calm, Decide, DelayPuts, Delete, DeleteGroup, Disk, Exclude, Fill, Group, Index, KeepTrash,
-        Large, Link, LoseDatabase, LoseRecord, LoseResponses, Many, Open, Prune, Rename, Same, Seconds, Sync,
-        Thin, Together, Weeks, Write, WriteOpen,
+        Large, Link, LinkFolder, LoseDatabase, LoseRecord, LoseResponses, Many, Open, Prune, Rename, Same,
+        Seconds, Sync, Thin, Together, Weeks, Write, WriteOpen,
     };
     match act {
         Write(at, path) => world.user(at, &UserOp::Replace(path.into(), fresh(path))),
@@ -163,6 +165,7 @@ async fn perform(world: &mut World, act: Act) -> Check {
         Calm(at) => world.fault(at, RemoteFaults::default()),
         Disk(at) => world.devices[at].disk.site().mount_a_disk(),
         Link(at, path) => world.user(at, &UserOp::Link(path.into())),
+        LinkFolder(at, path) => world.user(at, &UserOp::LinkFolder(path.into())),
         Fill(at, count) => {
             for path in attic::paths().take(count) {
                 let bytes = fresh(&path);

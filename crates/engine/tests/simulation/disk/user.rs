@@ -180,9 +180,9 @@ impl Site {
         if !self.state.is_named(ino) {
             return;
         }
-        // Its folder may have been renamed meanwhile.
+        // Its folder may have been renamed meanwhile, or moved away until a link goes.
         let named = |(at, there): (String, Ino)| (there == ino && !is_ours(&at)).then_some(at);
-        let now_at = self.files_below("").into_iter().find_map(named);
+        let now_at = self.files_of_user().into_iter().find_map(named);
         let visible = now_at.is_some();
         let path = now_at.unwrap_or(path);
         self.state.sync_all();

@@ -2,8 +2,8 @@
 
 use super::{A, B, C, NODES, story};
 use crate::scenarios::Act::{
-    Calm, Decide, DeleteGroup, Exclude, Fill, Group, KeepTrash, Link, LoseDatabase, LoseRecord,
-    LoseResponses, Many, Open, Seconds, Sync, Thin, Write, WriteOpen,
+    Calm, Decide, DeleteGroup, Exclude, Fill, Group, KeepTrash, Link, LinkFolder, LoseDatabase, LoseRecord,
+    LoseResponses, Many, Open, Rename, Seconds, Sync, Thin, Write, WriteOpen,
 };
 use crate::scenarios::Scenario;
 
@@ -166,6 +166,25 @@ pub const MISHAPS: &[Scenario] = &[
             Write(0, C),
             Seconds(3),
             Sync(0),
+        ],
+    ),
+    story(
+        "a write to an open file whose folder was renamed, and moved away",
+        2,
+        0,
+        &[
+            Write(0, C),
+            Write(0, A),
+            Seconds(3),
+            Sync(0),
+            Sync(1),
+            Open(0, C),
+            Rename(0, "traces/deep", "traces/moved"),
+            Seconds(3),
+            Sync(0),
+            LinkFolder(0, "traces/moved"),
+            WriteOpen(0),
+            Seconds(3),
         ],
     ),
     story("a checkpoint", 1, 0, &[Many(0, 31), Write(0, A), Seconds(3)]),
