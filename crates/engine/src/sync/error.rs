@@ -227,6 +227,9 @@ impl SyncError {
             Self::Apply(ApplyError::DiskAway(_)) => {
                 "mount the disk, then run `cogzy-vault sync`; if it is lost for good, remove `sync/mounts.json` first"
             }
+            Self::Apply(ApplyError::FolderAway(_)) => {
+                "put the folder back, then run `cogzy-vault sync`; if it is to stay away, move `sync/applying` away first: what was replaced is in `sync/trash`"
+            }
             Self::Apply(ApplyError::Journal(_)) => {
                 "move the file away and run `cogzy-vault sync`: nothing is overwritten that is not what was last agreed"
             }

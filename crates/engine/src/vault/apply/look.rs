@@ -1,12 +1,12 @@
 //! State of a unit, told by digests alone: after a crash, no file state from before can be trusted.
 //! Only reads.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::hand::Hand;
-use super::{Content, Step, Task, Unit};
+use super::{Content, Entry, Step, Task, Unit};
 use crate::fs::{At, IoAt};
-use crate::model::FileKind;
+use crate::model::{FileKind, Item};
 use crate::vault::database::hash_as_it_is;
 use crate::vault::read::{Folders, check_folders, hash_file, is_locked};
 
@@ -175,6 +175,36 @@ impl Hand<'_> {
             }
         }
         Ok(false)
+    }
+
+    /// A folder with a file that this program has moved and that belongs to others, if a link or the
+    /// like stands in its place by now. Until it is back that file can be neither looked at nor
+    /// moved: what it belongs to cannot go back, and must not be left as it is.
+    pub fn shut_out(&self, unit: &Unit) -> Result<Option<PathBuf>, IoAt> {
+        let root = self.layout.root();
+        // A transaction goes by the name of its first file.
+        let is_one_of_many = |entry: &Entry| matches!(entry.item, Item::Group(_)) || entry.steps.len() > 1;
+        for task in unit.tasks.iter().filter(|task| is_one_of_many(task.entry)) {
+            let folders = check_folders(self.fs, root, task.step.relative())
+                .at("look at the folders of", &self.visible(task.step))?;
+            match folders {
+                // Whoever puts a file there has removed the folder.
+                Folders::Blocked(_, FileKind::File) => {}
+                Folders::Blocked(folder, _) if self.has_moved(task)? => return Ok(Some(root.join(folder))),
+                Folders::Blocked(..) | Folders::Real | Folders::Missing => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// True if a file of the step is not where it was before. An old file that has only got a second
+    /// name in the trash still is.
+    fn has_moved(&self, task: &Task) -> Result<bool, IoAt> {
+        if !task.deletes() && self.what_staged(task.step)? != What::New {
+            return Ok(true);
+        }
+        let emptied = task.deletes() || self.is_away(task.step)?;
+        Ok(emptied && self.place_of(task.entry, task.step)?.is_some())
     }
 
     /// Decides the direction of a unit, and marks the steps still to do. `finish`: forward, even if

@@ -143,6 +143,9 @@ pub enum ApplyError {
     /// The disk of files that were being put in place is away.
     #[error("files on the disk at {} were being put in place when it went away: mount it again", .0.display())]
     DiskAway(PathBuf),
+    /// Something else stands in the place of a folder of which files were being put in place.
+    #[error("files in {} were being put in place when something else took its place: put the folder back", .0.display())]
+    FolderAway(PathBuf),
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),

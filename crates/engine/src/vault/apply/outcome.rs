@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::ended::Ended;
 use super::hand::{Halt, Hand};
 use super::{Applied, ApplyError, Displaced, Journal, Unit};
-use crate::fs::IoAt;
 use crate::model::Item;
 
 /// Collects the results of the units.
@@ -21,12 +20,22 @@ impl<'a> Outcome<'a> {
         Self { journal, fates: vec![None; journal.items.len()], failed: BTreeSet::new() }
     }
 
-    /// Brings a unit to rest.
-    pub fn close(&mut self, hand: &mut Hand, unit: &Unit, outcome: Result<(), Halt>) -> Result<(), IoAt> {
+    /// Brings a unit to rest. Fails while that takes a folder that was moved away.
+    pub fn close(
+        &mut self,
+        hand: &mut Hand,
+        unit: &Unit,
+        outcome: Result<(), Halt>,
+    ) -> Result<(), ApplyError> {
         let failed = matches!(outcome, Err(Halt::Io(_)));
+        if outcome.is_err() {
+            refuse_shut_out(hand, unit)?;
+        }
         let fate = match outcome {
             Err(halt) if halt.undo() => {
                 hand.back(unit)?;
+                // It may have been moved away meanwhile.
+                refuse_shut_out(hand, unit)?;
                 hand.tidy(unit)?;
                 Err(halt.to_string())
             }
@@ -99,4 +108,8 @@ impl<'a> Outcome<'a> {
         }
         Ok(applied)
     }
+}
+
+fn refuse_shut_out(hand: &Hand, unit: &Unit) -> Result<(), ApplyError> {
+    hand.shut_out(unit)?.map_or(Ok(()), |folder| Err(ApplyError::FolderAway(folder)))
 }

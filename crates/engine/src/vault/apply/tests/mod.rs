@@ -27,6 +27,7 @@ mod databases;
 pub(crate) mod disk;
 mod edits;
 mod failing;
+mod moved_away;
 mod stands;
 mod twice;
 mod vault;
