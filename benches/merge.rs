@@ -64,7 +64,7 @@ fn merged(root: &Path) {
     };
     let [base, here, there] = SIDES.map(open);
     let rows = vec![(Kind::Matrix, FILES[1].to_owned())];
-    let names = Names { key: "nodes".to_owned(), rows, rules: Rules::default(), gone: BTreeMap::new() };
+    let names = Names { key: "nodes".to_owned(), rows, rules: Rules::default(), seen: BTreeMap::new() };
     let merged = merge(&names, Some(&side(&base)), &side(&here), &side(&there)).unwrap();
     let new = |file: &str| BufWriter::with_capacity(1 << 20, Disk::create(root.join(file)).unwrap());
     let [mut corpus, mut matrix] = FILES.map(new);

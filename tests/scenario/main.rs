@@ -24,6 +24,7 @@ mod memories;
 mod memories_since;
 mod memories_staged;
 mod mended;
+mod merge_again;
 mod merge_by_hand;
 mod merge_derived;
 mod merge_faiss;

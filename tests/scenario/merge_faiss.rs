@@ -49,7 +49,7 @@ fn side(opened: &[(Box<dyn ReadFile>, u64)]) -> Side<'_> {
 fn merged(folder: &Path) -> bool {
     let [base, here, there] = ["base", "here", "there"].map(|name| open(&folder.join(name)));
     let rows = vec![(Kind::Matrix, FILES[1].to_owned()), (Kind::Index, FILES[2].to_owned())];
-    let names = Names { key: "nodes".to_owned(), rows, rules: Rules::default(), gone: BTreeMap::new() };
+    let names = Names { key: "nodes".to_owned(), rows, rules: Rules::default(), seen: BTreeMap::new() };
     let (base, here, there) = (side(&base), side(&here), side(&there));
     let merged = match merge(&names, Some(&base), &here, &there) {
         Ok(merged) => merged,

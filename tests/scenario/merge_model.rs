@@ -120,7 +120,7 @@ fn merged(folder: &Path, has_base: bool, rules: Rules) -> Value {
         .collect();
     let rows = vec![(Kind::Matrix, "nodes.npy".to_owned())];
     let rules = Rules { quiet: ["seen".to_owned()].into(), ..rules };
-    let names = Names { key: "nodes".to_owned(), rows, rules, gone: BTreeMap::new() };
+    let names = Names { key: "nodes".to_owned(), rows, rules, seen: BTreeMap::new() };
     let merged = match merge(&names, has_base.then_some(&sides[0]), &sides[1], &sides[2]) {
         Ok(merged) => merged,
         Err(Unmerged::RowNumber { .. }) => return json!({"refused": "row number"}),

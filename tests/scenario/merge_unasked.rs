@@ -51,14 +51,14 @@ pub(super) async fn sync(devices: &mut [Device; 2]) {
 
 /// Each writes its version, and the one of the second device, `here`, comes too late. Returns the
 /// report of that device.
-async fn both_write(devices: &mut [Device; 2], here: &Memories, there: &Memories) -> Report {
+pub(super) async fn both_write(devices: &mut [Device; 2], here: &Memories, there: &Memories) -> Report {
     write(&devices[0], there);
     write(&devices[1], here);
     devices[0].sync().await;
     devices[1].sync().await
 }
 
-async fn open(device: &mut Device) -> usize {
+pub(super) async fn open(device: &mut Device) -> usize {
     device.engine().conflicts().await.unwrap().len()
 }
 
@@ -189,7 +189,7 @@ fn write_with(device: &Device, memories: &Memories, around: &Value) {
 }
 
 /// An app that holds its memories and saves them all, whatever stands in the vault by then.
-fn save(device: &Device, held: &mut Memories, id: &str) {
+pub(super) fn save(device: &Device, held: &mut Memories, id: &str) {
     put(held, id, id, 70.0);
     write(device, held);
 }

@@ -243,8 +243,8 @@ fn generation(past: &Past) -> GenerationDocument {
         changed,
         deleted: past.changes.len() - changed,
         bytes: set.map(|entry| entry.size).sum(),
-        kept: past.kept.clone(),
-        resolved: past.resolved.clone(),
+        kept: past.kept.iter().map(|conflict| conflict.id).collect(),
+        resolved: past.resolved.iter().map(|resolution| resolution.id).collect(),
     }
 }
 

@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{Log, LogError};
-use crate::model::{Change, Commit, CommitKey, CommitKind, ConflictId, Device, DeviceId, Hlc, VaultPath};
+use crate::model::{
+    Change, Commit, CommitKey, CommitKind, Conflict, ConflictId, Device, DeviceId, Hlc, Resolution, VaultPath,
+};
 
 /// Number of concurrent reads of commits.
 const PARALLEL_READS: usize = 8;
@@ -49,9 +51,9 @@ pub struct Past {
     /// Changes to the state of its first parent.
     pub changes: Vec<Change>,
     /// Conflicts that it lists.
-    pub kept: Vec<ConflictId>,
-    /// Conflicts that it decides.
-    pub resolved: Vec<ConflictId>,
+    pub kept: Vec<Conflict>,
+    /// Decisions of conflicts.
+    pub resolved: Vec<Resolution>,
 }
 
 impl Past {
@@ -60,6 +62,11 @@ impl Past {
     #[must_use]
     pub fn made_by(&self) -> &'static str {
         if self.parents.len() > 1 { "merge" } else { self.kind.name() }
+    }
+
+    /// True if it lists this conflict as open.
+    pub(crate) fn lists(&self, id: ConflictId) -> bool {
+        self.kept.iter().any(|conflict| conflict.id == id)
     }
 
     /// True if both belong to one push.
@@ -119,8 +126,8 @@ impl Log {
                 txn,
                 kind,
                 changes,
-                kept: kept.iter().map(|conflict| conflict.id).collect(),
-                resolved: resolved.iter().map(|resolution| resolution.id).collect(),
+                kept,
+                resolved,
             };
             let first_parent = entry.parents.first().copied();
             let before = first_parent.and_then(|parent| past.iter().rposition(|past| past.key == parent));

@@ -229,7 +229,7 @@ impl Collection {
     fn names(&self) -> Names {
         let kinds = self.array.iter().map(|_| Kind::Matrix).chain(self.indexes.iter().map(|_| Kind::Index));
         let rows = kinds.zip(self.rows()).map(|(kind, path)| (kind, path.to_string())).collect();
-        Names { key: self.key.clone(), rows, rules: Rules::default(), gone: BTreeMap::new() }
+        Names { key: self.key.clone(), rows, rules: Rules::default(), seen: BTreeMap::new() }
     }
 
     /// Digest of each memory in a version of these files, together with its vector.

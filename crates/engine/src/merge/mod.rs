@@ -32,7 +32,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
@@ -97,9 +97,10 @@ pub struct Names {
     pub rows: Vec<(Kind, String)>,
     /// Wishes of the device.
     pub rules: Rules,
-    /// Entries that the version here has deleted although the base does not have them, or not as
-    /// they were then, each as it was ([`essences`]): they go, unless they have changed since.
-    pub gone: BTreeMap<Id, Digest>,
+    /// Entries that both sides have had although the base does not have them, or not so, each as it
+    /// was ([`essences`]): whichever side lacks one has deleted it. It goes, unless it has changed
+    /// since.
+    pub seen: BTreeMap<Id, BTreeSet<Digest>>,
 }
 
 /// A clash: both sides changed the same, and one was taken.

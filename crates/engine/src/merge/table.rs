@@ -141,7 +141,7 @@ impl Tables<'_> {
                     picked.picks.push(stays);
                 }
                 // Whoever deleted it here has seen it as it stands.
-                (_, None) if self.names.gone.get(&entry.id) == Some(&there.essence) => {}
+                (_, None) if self.is_seen(&entry.id, there) => {}
                 // A new vector of the same memory is no change that would bring it back.
                 (Some(Some(base)), None) if there.essence == base.essence && !rescued.take(base.essence) => {}
                 (_, None) => picked.picks.push(stays),
@@ -153,6 +153,7 @@ impl Tables<'_> {
             }
             let base = self.base.as_ref().and_then(|base| base.find(&entry.id));
             match (base, self.here.find(&entry.id)) {
+                (_, Some(here)) if self.is_seen(&entry.id, here) => {}
                 (None, _) => {
                     let row = if planted(Bug::FirstRow) { 0 } else { at };
                     picked.picks.push(Pick { text: Source::Here(at), row: (Version::Here, row) });
@@ -166,6 +167,11 @@ impl Tables<'_> {
         picked.lost.sort_unstable();
         picked.lost.dedup();
         Ok(picked)
+    }
+
+    /// True if both sides have had an entry as it is in one of them.
+    fn is_seen(&self, id: &Id, found: Found) -> bool {
+        self.names.seen.get(id).is_some_and(|seen| seen.contains(&found.essence))
     }
 
     /// An entry that both sides changed.

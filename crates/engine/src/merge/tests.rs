@@ -54,7 +54,7 @@ fn names() -> Names {
         key: "nodes".to_owned(),
         rows,
         rules: Rules { quiet: ["seen".to_owned()].into(), ..Rules::default() },
-        gone: BTreeMap::new(),
+        seen: BTreeMap::new(),
     }
 }
 
@@ -76,26 +76,37 @@ fn merge_by<T>(
 }
 
 #[test]
-fn what_an_app_has_deleted_as_it_stands_goes_whatever_the_base_says() {
+fn what_one_side_has_deleted_as_it_stands_goes_whatever_the_base_says() {
     let corpus = |content: &str| format!(r#"{{"nodes":[{{"id":"a","content":"{content}"}},{{"id":"b"}}]}}"#);
-    let (base, there) = (vault(&corpus("old"), &[1.0, 2.0]), vault(&corpus("new"), &[1.0, 2.0]));
-    let here = vault(r#"{"nodes":[{"id":"b"}]}"#, &[2.0]);
-    let merged = |seen: Option<&Vault>| {
+    let (old, new) = (vault(&corpus("old"), &[1.0, 2.0]), vault(&corpus("new"), &[1.0, 2.0]));
+    let without = vault(r#"{"nodes":[{"id":"b"}]}"#, &[2.0]);
+    let merged = |base: &Vault, [here, there]: [&Vault; 2], seen: &[&Vault]| {
         let mut names = names();
-        if let Some(seen) = seen {
+        for seen in seen {
             let all = essences(&names, file(&Bytes(seen.corpus.clone().into_bytes()))).unwrap();
-            names.gone = all.into_iter().filter(|(id, _)| *id == Id::text("a")).collect();
+            for (id, essence) in all.into_iter().filter(|(id, _)| *id == Id::text("a")) {
+                names.seen.entry(id).or_default().insert(essence);
+            }
         }
         let mut corpus = Vec::new();
-        merge_by(&names, [Some(&base), Some(&here), Some(&there)], |merged| {
+        let clashes = merge_by(&names, [Some(base), Some(here), Some(there)], |merged| {
             merged.write_corpus(&mut corpus).unwrap();
+            merged.clashes().len()
         })
         .unwrap();
-        String::from_utf8(corpus).unwrap().contains("new")
+        (String::from_utf8(corpus).unwrap().contains("new"), clashes)
     };
-    assert!(merged(None), "it was changed there");
-    assert!(merged(Some(&base)), "the app had not seen the change");
-    assert!(!merged(Some(&there)), "the app had");
+    let deleted_here = [&without, &new];
+    assert_eq!(merged(&old, deleted_here, &[]), (true, 0), "it was changed there");
+    assert_eq!(merged(&old, deleted_here, &[&old]), (true, 0), "the change was not seen");
+    assert_eq!(merged(&old, deleted_here, &[&old, &new]), (false, 0));
+    let nothing = vault(r#"{"nodes":[{"id":"c"}]}"#, &[3.0]);
+    let deleted_there = [&new, &without];
+    assert_eq!(merged(&nothing, deleted_there, &[]), (true, 0), "it is new here");
+    assert_eq!(merged(&nothing, deleted_there, &[&old]), (true, 0), "and was not seen so");
+    assert_eq!(merged(&nothing, deleted_there, &[&old, &new]), (false, 0));
+    assert_eq!(merged(&old, deleted_there, &[]), (false, 1), "it was changed here");
+    assert_eq!(merged(&old, deleted_there, &[&new]), (false, 0));
 }
 
 /// Large versions are read by several threads: the result is that of small ones, and of several
@@ -336,7 +347,7 @@ fn in_map(flat: &[u8], ids: &[i64]) -> Vec<u8> {
 /// Merges two vaults with an index each, and returns that of the result. None if it is left out.
 fn merged_index(sides: [(&Vault, Vec<u8>); 2]) -> Option<Vec<u8>> {
     let rows = vec![(Kind::Matrix, "nodes.npy".to_owned()), (Kind::Index, "nodes.index".to_owned())];
-    let names = Names { key: "nodes".to_owned(), rows, rules: Rules::default(), gone: BTreeMap::new() };
+    let names = Names { key: "nodes".to_owned(), rows, rules: Rules::default(), seen: BTreeMap::new() };
     let files = sides.map(|(vault, index)| {
         [Bytes(vault.corpus.clone().into_bytes()), Bytes(vault.matrix.clone()), Bytes(index)]
     });

@@ -9,6 +9,8 @@
 //! A merge of two commits takes one side's version of an item as it is. So two versions came from
 //! the newest one that both replaced, and not from what stands in the nearest common ancestor of
 //! their commits: one of them may have overruled that, and what it lacks would count as deleted.
+//! Of a group, that may also be a version that lost and was merged into the one that stands
+//! ([`super::lineage`]): what came with it and is gone was deleted by somebody who had seen it.
 //!
 //! A crash leaves a conflict without its note.
 
@@ -17,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::cycle::Survey;
+use super::lineage::{Lines, bringer, loser};
 use super::recovery::Stand;
 use super::reverts::Reverted;
 use super::session::{Context, Session};
@@ -24,7 +27,7 @@ use super::{Past, SyncError};
 use crate::fs::{self, At, found};
 use crate::log::{Snapshot, looks_back};
 use crate::merge::Id;
-use crate::model::{Change, CommitKey, Conflict, ConflictId, Digest, Entry, Groups, Item, Kept, VaultPath};
+use crate::model::{CommitKey, Conflict, ConflictId, Digest, Item, Keep, Kept, VaultPath};
 use crate::plan::Action;
 use crate::planted::{Bug, planted};
 
@@ -33,6 +36,9 @@ const MAX_NOTE: u64 = 64 << 20;
 
 /// Commits in which the noted version is looked for.
 const MAX_LOOKS: usize = 50;
+
+/// Versions beside the base that are looked into.
+const MOST_SEEN: usize = 8;
 
 /// Note of the version that a losing one came from.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,8 +119,8 @@ impl Session<'_> {
                 let from = self.noted(note, &conflict.item, head, &lines).await?;
                 if let (Some(key), Item::File(_), []) = (from, &conflict.item, note.files.as_slice()) {
                     // Both sides began a file that was not there.
-                    let base = Some(self.log.readable(key, head.key).await?);
-                    return Ok(Some(Common { base, ..Common::default() }));
+                    let bases = vec![(self.log.readable(key, head.key).await?, Vec::new())];
+                    return Ok(Some(Common { bases, ..Common::default() }));
                 }
                 from
             }
@@ -135,10 +141,62 @@ impl Session<'_> {
             noted.contains(&other.id)
                 || bringer(past, other, &head.groups).is_some_and(|past| replaced.contains(&past.key))
         };
-        let continued = open.filter(is_replaced).map(|other| other.id).collect();
-        let base = Some(self.log.readable(key, head.key).await?);
         let gone = note.map(|note| note.gone.clone()).unwrap_or_default();
-        Ok(Some(Common { base, unrelated: false, continued, gone }))
+        let mut common = Common { gone, ..Common::default() };
+        common.continued = open.filter(is_replaced).map(|other| other.id).collect();
+        if matches!(conflict.item, Item::Group(_)) {
+            self.add_merged(&mut common, &lines, [from, key, newest], noted, head).await?;
+        }
+        common.bases.push(self.version_in(key, &conflict.item, head).await?);
+        Ok(Some(common))
+    }
+
+    /// Adds versions that lost, and were merged into both that are merged now. `noted` are those of
+    /// which the one here has everything, the newest first. It comes from what stands in `from`,
+    /// and both have replaced what stands in `key`.
+    async fn add_merged(
+        &mut self,
+        common: &mut Common,
+        lines: &Lines<'_>,
+        [from, key, newest]: [CommitKey; 3],
+        noted: &[ConflictId],
+        head: &Stand,
+    ) -> Result<(), SyncError> {
+        let (here, there) = (lines.all_in(from), lines.all_in(newest));
+        let mut known = lines.all_in(key);
+        let aside = noted.iter().position(|id| there.merged.contains(id));
+        let nearer = lines.down(from).take_while(|at| *at != key).find(|at| there.commits.contains(at));
+        if let Some((at, (key, lost))) = aside.and_then(|at| Some((at, lines.lost(*noted.get(at)?)?))) {
+            common.bases.push((self.log.readable(key, head.key).await?, lost.files.clone()));
+            known.merged.extend(noted.iter().skip(at));
+        } else if let Some(nearer) = nearer {
+            common.bases.push(self.version_in(nearer, lines.item(), head).await?);
+            known = lines.all_in(nearer);
+        }
+        let ours: BTreeSet<ConflictId> = here.merged.iter().chain(noted).copied().collect();
+        let both = ours.intersection(&there.merged).filter(|id| !known.merged.contains(id));
+        let lost: Vec<_> = both.filter_map(|id| lines.lost(*id)).take(MOST_SEEN).collect();
+        for (key, lost) in lost {
+            common.seen.push((self.log.readable(key, head.key).await?, lost.files.clone()));
+        }
+        // Another branch has decided them: this one has to tell, too, that it has all of them.
+        let decided = |id: &&ConflictId| head.resolved.get(id) == Some(&Keep::Both);
+        let untold = noted.iter().filter(decided).filter(|id| !there.merged.contains(id));
+        common.continued.extend(untold);
+        Ok(())
+    }
+
+    /// The version of an item that stands after a commit, and the state that can read it.
+    async fn version_in(
+        &mut self,
+        key: CommitKey,
+        item: &Item,
+        head: &Stand,
+    ) -> Result<(Stand, Vec<Kept>), SyncError> {
+        let state = self.log.readable(key, head.key).await?;
+        let members = head.groups.files_of(item, &state.tree);
+        let files = members.map(|(path, entry)| Kept { path: path.clone(), entry: Some(*entry) }).collect();
+        Ok((state, files))
     }
 
     /// The commit with the noted version. An item that waited for its files to settle was agreed on
@@ -164,35 +222,20 @@ impl Session<'_> {
 /// The origin of two versions of an item.
 #[derive(Default)]
 pub(crate) struct Common {
-    /// State with the newest version that both replaced, if there is one.
-    pub base: Option<Stand>,
+    /// Versions that both came from, the newest first, each with a state that can read it. The
+    /// first one counts whose contents are still there.
+    pub bases: Vec<(Stand, Vec<Kept>)>,
     /// True if they are known to have come from none: this device has joined with a version of its
     /// own.
     pub unrelated: bool,
-    /// Other open conflicts, over versions that the losing one replaced in its turn: it has what
-    /// they have.
+    /// Other conflicts, over versions that the losing one replaced in its turn: it has what they
+    /// have.
     pub continued: BTreeSet<ConflictId>,
+    /// Other versions that are in both, each with a state that can read it: what one of the two
+    /// lacks of them, it has deleted.
+    pub seen: Vec<(Stand, Vec<Kept>)>,
     /// Memories that the losing one has deleted although the origin does not have them.
     pub gone: Gone,
-}
-
-/// The ordinary commit that brought the losing version of a conflict, if one did.
-pub(crate) fn bringer<'p>(past: &'p [Past], conflict: &Conflict, groups: &Groups) -> Option<&'p Past> {
-    // The number of rows in an entry depends on who looked.
-    let content = |entry: Option<Entry>| entry.map(|entry| entry.content());
-    let brings = |change: &Change| {
-        let mut files = conflict.files.iter().filter(|file| !groups.is_derived(&file.path));
-        files.any(|file| file.path == change.path && content(file.entry) == content(change.entry))
-    };
-    past.iter().find(|past| past.device.is_some() && past.changes.iter().any(brings))
-}
-
-/// The side that lost in a merge of two commits. None for an ordinary commit.
-pub(super) fn loser(past: &Past) -> Option<CommitKey> {
-    match past.parents.as_slice() {
-        [_, loser] => Some(*loser),
-        _ => None,
-    }
 }
 
 /// A look into the history of the head.
@@ -211,58 +254,8 @@ impl Look<'_> {
     fn fork_of(&self, conflict: &Conflict) -> Option<CommitKey> {
         let lost = conflict.origin.as_ref().map(|origin| origin.txn);
         let is_there = lost.is_some() && self.past.iter().any(|past| past.txn == lost);
-        let listed = self.past.iter().rev().find(|past| past.kept.contains(&conflict.id));
+        let listed = self.past.iter().rev().find(|past| past.lists(conflict.id));
         listed.filter(|_| is_there || self.whole).and_then(loser)
-    }
-}
-
-/// The commits that brought versions of one item, each with the one that its version replaced.
-struct Lines<'p> {
-    past: BTreeMap<CommitKey, &'p Past>,
-    /// Commits that bring or remove a file of the item.
-    bring: BTreeSet<CommitKey>,
-}
-
-impl<'p> Lines<'p> {
-    fn of(past: &'p [Past], groups: &Groups, item: &Item) -> Self {
-        let of_item = |past: &&Past| past.changes.iter().any(|change| groups.item(&change.path) == *item);
-        let bring = past.iter().filter(of_item).map(|past| past.key).collect();
-        Self { past: past.iter().map(|past| (past.key, past)).collect(), bring }
-    }
-
-    /// Commits that brought the version which stands in `from`, the one that this one replaced, and
-    /// so on. A merge brings nothing: it takes the version of one of its parents.
-    fn down(&self, from: CommitKey) -> impl Iterator<Item = CommitKey> {
-        let mut at = Some(from);
-        std::iter::from_fn(move || {
-            loop {
-                let past = self.past.get(&at?)?;
-                at = self.above(past);
-                if self.bring.contains(&past.key) && past.parents.len() < 2 {
-                    return Some(past.key);
-                }
-            }
-        })
-    }
-
-    /// The commit whose version stands in one that brings none.
-    fn above(&self, past: &Past) -> Option<CommitKey> {
-        match past.parents.as_slice() {
-            [_, other] if self.bring.contains(&past.key) => Some(*other),
-            parents => parents.first().copied(),
-        }
-    }
-
-    /// The first commit of all, which `from` goes back to. None if the history does not reach so
-    /// far.
-    fn first(&self, from: CommitKey) -> Option<CommitKey> {
-        let mut at = from;
-        loop {
-            match self.above(self.past.get(&at)?) {
-                Some(above) => at = above,
-                None => return Some(at),
-            }
-        }
     }
 }
 

@@ -23,8 +23,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::bases::{bringer, loser};
 use super::cycle::Survey;
+use super::lineage::{bringer, loser};
 use super::recovery::{Clashes, MergedFiles, Rewrite, Stand};
 use super::report::{Trouble, Weight};
 use super::session::{Context, Session};
@@ -221,7 +221,7 @@ impl Session<'_> {
 /// committed nothing since. A device that goes on has its own reason not to merge: it may know what
 /// the history does not tell.
 fn is_left_behind(past: &[Past], conflict: &Conflict, bringer: &Past) -> bool {
-    let Some(listed) = past.iter().rposition(|past| past.kept.contains(&conflict.id)) else { return false };
+    let Some(listed) = past.iter().rposition(|past| past.lists(conflict.id)) else { return false };
     let (newer, from) = past.split_at(listed);
     let of_device = |past: &Past| past.device.as_ref().map(|device| device.id);
     let goes_on = newer.iter().any(|past| of_device(past) == of_device(bringer));

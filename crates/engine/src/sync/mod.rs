@@ -25,6 +25,7 @@ mod gathered;
 mod interrupt;
 mod joining;
 mod left_out;
+mod lineage;
 mod merging;
 mod progress;
 mod recovery;

@@ -278,7 +278,7 @@ impl Context {
 
     fn table(&self, file: &dyn ReadFile, content: Content, key: &str) -> Result<Option<Table>, SyncError> {
         let rules = self.settings.rules.clone();
-        let names = Names { key: key.to_owned(), rows: Vec::new(), rules, gone: BTreeMap::new() };
+        let names = Names { key: key.to_owned(), rows: Vec::new(), rules, seen: BTreeMap::new() };
         match essences(&names, File { file, len: content.size }) {
             Ok(table) => Ok(Some(table)),
             // What cannot be read as memories is not merged either.

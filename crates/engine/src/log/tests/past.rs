@@ -67,10 +67,11 @@ async fn the_past_names_conflicts_decisions_and_kinds() {
     let first = Commit { kept: vec![conflict.clone()], kind: CommitKind::Import, ..at(1, None, 1, &[]) };
     let first = publish(&mut log, &first).await;
     let decided = vec![Resolution { id: conflict.id, keep: Keep::Mine }];
-    let second = Commit { resolved: decided, kind: CommitKind::Resolve, ..at(2, Some(first), 1, &[]) };
+    let second =
+        Commit { resolved: decided.clone(), kind: CommitKind::Resolve, ..at(2, Some(first), 1, &[]) };
     let second = publish(&mut log, &second).await;
     let past = log.past(second).await.unwrap();
-    assert_eq!((&past[0].resolved, &past[1].kept), (&vec![conflict.id], &vec![conflict.id]));
+    assert_eq!((&past[0].resolved, &past[1].kept), (&decided, &vec![conflict]));
     assert_eq!((past[0].made_by(), past[1].made_by()), ("resolve", "import"));
 }
 

@@ -16,7 +16,7 @@ fn delete(id: &str) -> Edit {
 fn names() -> Names {
     let rows = [(Kind::Matrix, "nodes.npy"), (Kind::Index, "nodes.index")];
     let rows = rows.map(|(kind, name)| (kind, name.to_owned())).to_vec();
-    Names { key: "nodes".to_owned(), rows, rules: Rules::default(), gone: BTreeMap::new() }
+    Names { key: "nodes".to_owned(), rows, rules: Rules::default(), seen: BTreeMap::new() }
 }
 
 /// Result of a change: the vault, and its index if that was written.

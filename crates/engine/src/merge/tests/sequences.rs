@@ -6,7 +6,7 @@ use super::*;
 
 fn names() -> Names {
     let rows = vec![(Kind::Matrix, "nodes.npy".to_owned())];
-    Names { key: "nodes".to_owned(), rows, rules: Rules::default(), gone: BTreeMap::new() }
+    Names { key: "nodes".to_owned(), rows, rules: Rules::default(), seen: BTreeMap::new() }
 }
 
 /// A request: what it expects, and its changes.

@@ -11,7 +11,9 @@ use super::Stand;
 use super::sets::{Division, Files, Set, Versions};
 use crate::fs::{At, ReadFile};
 use crate::log::Snapshot;
-use crate::merge::{Clash, File, Names, Side, Unmerged, Version, append, join_keys, merge, weave};
+use crate::merge::{
+    Clash, File, Id, Names, Side, Unmerged, Version, append, essences, join_keys, merge, weave,
+};
 use crate::model::{ConflictId, Digest, Entry, Groups, LineMerge, VaultPath};
 use crate::sync::cycle::{Known, Members, Order, Run, Uploads, Wanted, kind, listed};
 use crate::sync::session::{Context, Session};
@@ -120,6 +122,7 @@ impl Session<'_> {
         self.context.check_room(&wanted, layout.root())?;
         let order = Order { params: self.log.header()?.chunking, remote: state, wanted: &wanted, old };
         let lost = self.context.fetch(order, laid.stage, Progress::default(), self.watcher).await?;
+        laid.slots.retain(|_, slot| !lost.contains_key(slot));
         let missing = wanted.iter().find(|file| lost.contains_key(&file.slot));
         Ok(missing.and_then(|file| VaultPath::new(&file.name).ok()))
     }
@@ -239,12 +242,13 @@ impl Context {
         };
         let (here, there) = (open(&versions.here)?, open(&versions.there)?);
         let base = versions.base.as_ref().map(open).transpose()?;
-        let names = Names {
+        let mut names = Names {
             key: set.key.clone(),
             rows: set.rows.iter().map(|(kind, path)| (kind.clone(), path.to_string())).collect(),
             rules: self.settings.rules.clone(),
-            gone: versions.gone.get(&set.corpus).cloned().unwrap_or_default(),
+            seen: BTreeMap::new(),
         };
+        names.seen = self.known_to_both(laid, versions, &set.corpus, &names)?;
         let sides = [side(&here), side(&there)];
         let [Some(here), Some(there)] = &sides else { return Ok(Vec::new()) };
         let base = base.as_deref().and_then(side);
@@ -276,6 +280,27 @@ impl Context {
             laid.lost.push((set.corpus.clone(), version, entry));
         }
         Ok(merged.clashes().to_vec())
+    }
+
+    /// Memories as both sides have known them although the base does not have them so.
+    fn known_to_both(
+        &self,
+        laid: &Laid<'_>,
+        versions: &Versions,
+        corpus: &VaultPath,
+        names: &Names,
+    ) -> Result<BTreeMap<Id, BTreeSet<Digest>>, SyncError> {
+        let mut tables: Vec<BTreeMap<Id, Digest>> = versions.gone.get(corpus).cloned().into_iter().collect();
+        for entry in versions.seen.iter().filter_map(|files| files.get(corpus)) {
+            let file = laid.open(self, entry)?;
+            // A version that cannot be read as memories tells nothing.
+            tables.extend(essences(names, File { file: file.as_ref(), len: entry.size }));
+        }
+        let mut seen: BTreeMap<Id, BTreeSet<Digest>> = BTreeMap::new();
+        for (id, essence) in tables.into_iter().flatten() {
+            seen.entry(id).or_default().insert(essence);
+        }
+        Ok(seen)
     }
 
     /// Refuses a result whose files do not fit together, whatever the group's definition says.

@@ -21,10 +21,11 @@ use crate::model::{
 };
 use crate::planted::{Bug, planted};
 use crate::sync::bases::Common;
-use crate::sync::cycle::Request;
+use crate::sync::cycle::{Request, kind};
 use crate::sync::session::Session;
 use crate::sync::{Engine, Refusal, SyncError, Watcher, blocking};
 use crate::vault::Stage;
+use crate::vault::validate::Kind;
 
 /// Cause for which a version that stands is not merged unasked. In another branch of the log it may
 /// be the one that lost: once that conflict is decided, it would be gone with it. After the next
@@ -127,13 +128,13 @@ impl Session<'_> {
         let Item::Group(name) = &conflict.item else {
             return Err(Refusal::NotMerged { id, why: format!("{} is a single file", conflict.item) }.into());
         };
-        let Common { base, unrelated, continued, gone } = self.common_version(conflict, head).await?;
-        let members = |state: &Stand| -> Files {
-            head.groups.members(name, &state.tree).map(|(path, entry)| (path.clone(), *entry)).collect()
+        let Common { bases, seen, unrelated, continued, gone } = self.common_version(conflict, head).await?;
+        let entries = |files: &[Kept]| -> Files {
+            files.iter().filter_map(|file| Some((file.path.clone(), file.entry?))).collect()
         };
-        let here: Files =
-            conflict.files.iter().filter_map(|file| Some((file.path.clone(), file.entry?))).collect();
-        let there = members(head);
+        let here = entries(&conflict.files);
+        let there: Files =
+            head.groups.members(name, &head.tree).map(|(path, entry)| (path.clone(), *entry)).collect();
         if losing == Clashes::Kept && says_the_same(&here, &there) {
             return Err(Refusal::NotMerged { id, why: STANDS.to_owned() }.into());
         }
@@ -143,12 +144,20 @@ impl Session<'_> {
                 return Err(Refusal::Gone { path }.into());
             }
         }
-        let mut versions = Versions { base: None, here, there, gone };
-        if let Some(state) = &base {
-            let files = members(state);
+        let mut versions = Versions { base: None, here, there, gone, seen: Vec::new() };
+        for (state, files) in &bases {
+            let files = entries(files);
             // A base whose contents were pruned is none.
             if self.lay(&mut laid, &files, state).await?.is_none() {
                 versions.base = Some(files);
+                break;
+            }
+        }
+        for (state, files) in &seen {
+            let mut files = entries(files);
+            files.retain(|path, _| matches!(kind(&head.groups, path), Some(Kind::Corpus(_))));
+            if self.lay(&mut laid, &files, state).await?.is_none() {
+                versions.seen.push(files);
             }
         }
         if losing == Clashes::Kept && versions.base.is_none() && !unrelated {

@@ -94,10 +94,10 @@ impl Session<'_> {
         if losing == Clashes::Kept && here.content() == there.content() {
             return Err(unmerged(STANDS.to_owned()));
         }
-        let Common { base, continued, .. } = self.common_version(conflict, head).await?;
+        let Common { bases, continued, .. } = self.common_version(conflict, head).await?;
         let begun_by_both = how == LineMerge::Append && losing == Clashes::Decided;
-        let base = match base {
-            Some(state) => Some((of_path(state.tree.get(path)), state)),
+        let base = match bases.into_iter().next() {
+            Some((state, _)) => Some((of_path(state.tree.get(path)), state)),
             // A person has asked: then all that is here comes after all that is there.
             None if begun_by_both => None,
             None => return Err(unmerged("it is not known which version both came from".to_owned())),

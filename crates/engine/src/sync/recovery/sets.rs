@@ -23,6 +23,8 @@ pub(super) struct Versions {
     pub(super) there: Files,
     /// Memories that were deleted here although the base does not have them, by corpus.
     pub(super) gone: Gone,
+    /// Other versions that are in both sides.
+    pub(super) seen: Vec<Files>,
 }
 
 /// A corpus that merges with the files that follow it.

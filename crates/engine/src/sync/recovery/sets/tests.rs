@@ -39,7 +39,8 @@ fn nodes(contents: [&str; 3], more: &[(&str, &str)]) -> Files {
 }
 
 fn divide(base: Option<Files>, here: &Files, there: &Files) -> Result<Division, String> {
-    let versions = Versions { base, here: here.clone(), there: there.clone(), gone: BTreeMap::new() };
+    let versions =
+        Versions { base, here: here.clone(), there: there.clone(), gone: BTreeMap::new(), seen: Vec::new() };
     versions.divide(&groups()).map_err(|error| error.to_string())
 }
 
@@ -113,8 +114,13 @@ fn derived(
     left_out: BTreeSet<VaultPath>,
 ) -> Vec<(String, String)> {
     let base = nodes(["b", "b", "b"], &[]);
-    let versions =
-        Versions { base: Some(base), here: here.clone(), there: there.clone(), gone: BTreeMap::new() };
+    let versions = Versions {
+        base: Some(base),
+        here: here.clone(),
+        there: there.clone(),
+        gone: BTreeMap::new(),
+        seen: Vec::new(),
+    };
     let mut wanted: BTreeMap<VaultPath, Option<Entry>> = nodes([result[0], result[1], "m"], &[])
         .into_iter()
         .map(|(path, entry)| (path, Some(entry)))
