@@ -52,7 +52,7 @@ pub async fn run(seed: u64, trace: Trace) -> Check {
     app::act(&world.devices[0], &mut rng, &book)?;
     for at in 0..count {
         world.pass(Duration::from_secs(3)).await;
-        world.devices[at].cycle(Request::FULL, true).await;
+        cycle(&mut world.devices[at], &book).await?;
     }
     let sound = rng.chance(30);
     for round in 0..2 + rng.below(5) {
@@ -77,7 +77,7 @@ pub async fn run(seed: u64, trace: Trace) -> Check {
         }
     }
     world.heal();
-    rest(&mut world).await?;
+    rest(&mut world, &book).await?;
     let open = app::open(&mut world).await?;
     let shown = app::shown(&world.devices[0])?;
     book.lock().unwrap().no_write_is_lost(&shown, &open)?;
@@ -85,7 +85,7 @@ pub async fn run(seed: u64, trace: Trace) -> Check {
     let lines = log.map(|log| std::mem::take(&mut *log.lock().unwrap())).unwrap_or_default();
     lines.none_is_lost(&mut world).await?;
     merge_by_hand(&mut world).await?;
-    rest(&mut world).await?;
+    rest(&mut world, &book).await?;
     lines.all_are_there(&world)?;
     let shown = app::shown(&world.devices[0])?;
     // A version that has waited for long may bring back what was deleted since.
@@ -128,13 +128,20 @@ async fn live(device: &mut Device, mut rng: Rng, book: Shared, log: SharedLog) -
             device.engine();
             device.fuse.set(u64::try_from(rng.below(120)).unwrap());
         }
-        let outcome = device.cycle(Request::FULL, true).await;
-        app::shown(device)?;
-        if let Outcome::Done(report) = outcome {
-            approve(device, &report)?;
-        }
+        cycle(device, &book).await?;
     }
     Ok(())
+}
+
+/// One cycle, of which the book is told.
+async fn cycle(device: &mut Device, book: &Shared) -> Result<Outcome, String> {
+    let outcome = device.cycle(Request::FULL, true).await;
+    let shown = app::shown(device)?;
+    if let Outcome::Done(report) = &outcome {
+        approve(device, report)?;
+        book.lock().unwrap().synced(&device.name, shown, !report.reverted.is_empty());
+    }
+    Ok(outcome)
 }
 
 /// A person who deletes many memories means it.
@@ -149,20 +156,18 @@ fn approve(device: &mut Device, report: &Report) -> Check {
 }
 
 /// All devices come to hold the same.
-async fn rest(world: &mut World) -> Check {
+async fn rest(world: &mut World, book: &Shared) -> Check {
     world.pass(Duration::from_secs(24 * 3600)).await;
     for _ in 0..ROUNDS {
         let mut quiet = true;
         for device in &mut world.devices {
             tokio::time::sleep(Duration::from_secs(10)).await;
-            match device.cycle(Request::FULL, true).await {
+            match cycle(device, book).await? {
                 Outcome::Done(report) => {
-                    approve(device, &report)?;
                     quiet &= !report.moved() && report.holds.is_empty() && !report.again();
                 }
                 other => return Err(format!("{} is stopped: {other:?}", device.name)),
             }
-            app::shown(device)?;
         }
         if quiet {
             return app::all_hold_the_same(world);

@@ -27,6 +27,7 @@ const GRAPH: &str = "memory/graph.index";
 pub fn act(device: &Device, rng: &mut Rng, book: &Shared) -> Check {
     let Some(mut memories) = read(device)? else { return Ok(()) };
     let mut book = book.lock().unwrap();
+    book.finds(&device.name, &memories);
     if let Some(held) = book.holds(&device.name) {
         device.disk.trace.mark("memories: an app saves what it holds");
         memories = held;
@@ -38,7 +39,7 @@ pub fn act(device: &Device, rng: &mut Rng, book: &Shared) -> Check {
             0..4 => memories.push(book.adds()),
             4..7 => book.changes(&mut memories[at], Part::Text),
             7..9 => book.changes(&mut memories[at], Part::Tag),
-            _ => book.deletes(&memories.remove(at)),
+            _ => book.deletes(&device.name, &memories.remove(at)),
         }
     }
     // A version that was decided before stays decided: none is written twice.

@@ -40,6 +40,34 @@ pub struct Book {
     deleted: BTreeMap<String, Vec<Memory>>,
     /// What the app of each device wrote last. Some apps hold that, and look at nothing else.
     held: BTreeMap<String, Vec<Memory>>,
+    /// What the engine of each device knows of its app.
+    told: BTreeMap<String, Told>,
+    /// Deletions of what had come a moment ago, by saves that have nothing of it: they may come from
+    /// an app that had not read it, the engine has taken them for that, and said so.
+    doubted: Vec<(Memory, Memory)>,
+}
+
+/// What an engine knows of its app, and what it does not know yet.
+#[derive(Debug, Default)]
+struct Told {
+    /// What the app had written when the last cycle came to its end, or what it found first.
+    wrote: Vec<Memory>,
+    /// What the app has found in the vault since, and had not written itself.
+    came: Vec<Memory>,
+    /// What it has deleted since.
+    deleted: Vec<Memory>,
+}
+
+impl Told {
+    fn has_come(&self, memory: &Memory) -> bool {
+        self.came.iter().any(|came| came.says(memory))
+    }
+}
+
+impl Memory {
+    fn says(&self, other: &Self) -> bool {
+        (&self.id, self.text, self.tag) == (&other.id, other.text, other.tag)
+    }
 }
 
 impl Book {
@@ -79,8 +107,35 @@ impl Book {
         memories[at].reads += 1;
     }
 
-    pub fn deletes(&mut self, memory: &Memory) {
+    pub fn deletes(&mut self, device: &str, memory: &Memory) {
         self.deleted.entry(memory.id.clone()).or_default().push(memory.clone());
+        self.told.entry(device.to_owned()).or_default().deleted.push(memory.clone());
+    }
+
+    /// The app of a device finds these memories in the vault.
+    pub fn finds(&mut self, device: &str, memories: &[Memory]) {
+        let held = self.held.get(device).map(Vec::as_slice).unwrap_or_default();
+        let told = self.told.entry(device.to_owned()).or_default();
+        let is_own = |memory: &Memory| held.iter().chain(&told.wrote).any(|own| own.says(memory));
+        let came: Vec<Memory> = memories.iter().filter(|memory| !is_own(memory)).cloned().collect();
+        told.came.extend(came);
+    }
+
+    /// A cycle of a device has come to its end, and these memories are there; `is_doubted` if it has
+    /// taken the last save for one made without what had come.
+    pub fn synced(&mut self, device: &str, shown: Shown, is_doubted: bool) {
+        let before = self.told.remove(device).unwrap_or_default();
+        let wrote = match self.held.get(device) {
+            Some(held) => held.clone(),
+            None if before.wrote.is_empty() => shown.into_values().collect(),
+            None => before.wrote.clone(),
+        };
+        if is_doubted && !wrote.iter().any(|memory| before.has_come(memory)) {
+            let as_it_came = |id: &str| before.came.iter().rfind(|came| came.id == id).cloned();
+            let doubted = before.deleted.iter().filter_map(|one| Some((as_it_came(&one.id)?, one.clone())));
+            self.doubted.extend(doubted);
+        }
+        self.told.insert(device.to_owned(), Told { wrote, ..Told::default() });
     }
 
     /// The writes that whoever saw this memory knew of, as far as they are known to be.
@@ -137,7 +192,8 @@ impl Book {
         for memory in shown.values() {
             let known = |deleted: &&Memory| {
                 let past = self.past(deleted);
-                past.contains(&memory.text) && past.contains(&memory.tag)
+                let is_known = past.contains(&memory.text) && past.contains(&memory.tag);
+                is_known && !self.doubted.iter().any(|(_, doubted)| doubted == *deleted)
             };
             if let Some(deleted) = self.deleted.get(&memory.id).and_then(|all| all.iter().find(known)) {
                 return Err(format!("{memory:?} is back, deleted as {deleted:?}"));
@@ -157,7 +213,11 @@ impl Book {
             };
             for (newer, write) in self.writes.iter().filter(|(_, write)| write.id == memory.id && over(write))
             {
-                if self.rivals(*newer).next().is_none() {
+                // It may have been written and deleted by one save.
+                let by_one_save = |(came, deleted): &(Memory, Memory)| {
+                    self.past(deleted).contains(newer) && !self.past(came).contains(newer)
+                };
+                if self.rivals(*newer).next().is_none() && !self.doubted.iter().any(by_one_save) {
                     return Err(format!("{memory:?} is old: nothing clashed with {newer}, {write:?}"));
                 }
             }
