@@ -11,6 +11,7 @@
 mod app;
 mod book;
 mod log;
+mod week;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -29,8 +30,13 @@ use crate::world::World;
 use book::Book;
 use log::{LOG, Lines};
 
+pub use week::{HOURS, week};
+
 /// After a heal all must have come to rest within so many rounds.
 const ROUNDS: usize = 16;
+
+/// Memories that an app changes at once.
+const A_FEW: usize = 4;
 
 /// The acts of all users of a world.
 type Shared = Arc<Mutex<Book>>;
@@ -49,7 +55,7 @@ pub async fn run(seed: u64, trace: Trace) -> Check {
     for device in &mut world.devices {
         device.merge = Merge::Entries;
     }
-    app::act(&world.devices[0], &mut rng, &book)?;
+    app::act(&world.devices[0], &mut rng, &book, A_FEW)?;
     for at in 0..count {
         world.pass(Duration::from_secs(3)).await;
         cycle(&mut world.devices[at], &book).await?;
@@ -121,7 +127,7 @@ async fn live(device: &mut Device, mut rng: Rng, book: Shared, log: SharedLog) -
             log.lock().unwrap().append(device, &mut rng);
         }
         if rng.chance(70) {
-            app::act(device, &mut rng, &book)?;
+            app::act(device, &mut rng, &book, A_FEW)?;
         }
         tokio::time::sleep(Duration::from_secs(3)).await;
         if rng.chance(15) {

@@ -12,7 +12,7 @@ use crate::oracle::Check;
 use crate::trace::{Trace, add};
 use crate::work::{Batch, Came, work};
 use crate::worlds::{self, numbered};
-use crate::{coverage, drift, shrink, stories};
+use crate::{coverage, drift, memories, shrink, stories};
 
 /// The amount that a complete run tries.
 struct Extent {
@@ -81,6 +81,7 @@ pub fn main(args: &[String]) -> ExitCode {
     let number = |name: &str| value(name)?.parse::<u64>().ok();
     let asked = |name: &str| args.iter().any(|arg| arg == name);
     let code = |sound| if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    let from = number("--from").unwrap_or(0);
     if cogzy_testkit::is_left_out("simulation", args) {
         return ExitCode::SUCCESS;
     }
@@ -101,10 +102,14 @@ pub fn main(args: &[String]) -> ExitCode {
             return replay(|| (worlds.run)(one, true));
         }
     }
+    if asked("--week") {
+        let hours = number("--week").unwrap_or(memories::HOURS);
+        let ran = in_virtual_time(false, |trace| async move { memories::week(from, hours, trace).await });
+        return code(ran.check.inspect_err(|why| println!("{why}")).is_ok());
+    }
     if let Some(Ok(at)) = value("--cut").map(|text| text.parse::<Cut>()) {
         return replay(|| crashes::cut(&at, true));
     }
-    let from = number("--from").unwrap_or(0);
     for worlds in worlds::ALL {
         if let Some(count) = number(&format!("--{}", worlds.many)) {
             let came = work(&[worlds.batch(from, count)]);

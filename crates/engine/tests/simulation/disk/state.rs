@@ -113,6 +113,18 @@ impl State {
         &mut self.nodes[place(ino)]
     }
 
+    /// Gives the memory back of what has no name and will not have one again. No file may be open.
+    pub fn forget_unnamed(&mut self) {
+        let volatile = self.volatile.iter().flatten().filter_map(|(_, ino)| *ino);
+        let named: BTreeSet<Ino> =
+            self.names.values().chain(self.durable.values()).copied().chain(volatile).collect();
+        for (ino, node) in (ROOT..).zip(&mut self.nodes) {
+            if !named.contains(&ino) {
+                (node.bytes, node.synced) = (Arc::default(), None);
+            }
+        }
+    }
+
     /// The slot that `path` names, whether something is there or not; on a disk that ignores case,
     /// as it is spelled there.
     pub fn slot(&self, path: &Path) -> io::Result<Slot> {

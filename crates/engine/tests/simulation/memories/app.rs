@@ -2,6 +2,7 @@
 //! and one that no merge can write.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use cogzy_engine::clock::Clock;
 use cogzy_engine::model::{Digest, Entry};
@@ -22,17 +23,18 @@ const MATRIX: &str = "memory/nodes.npy";
 const INDEX: &str = "memory/nodes.index";
 const GRAPH: &str = "memory/graph.index";
 
-/// The app of a device adds, changes and deletes some memories. While the engine is in the middle
-/// of an apply it waits.
-pub fn act(device: &Device, rng: &mut Rng, book: &Shared) -> Check {
-    let Some(mut memories) = read(device)? else { return Ok(()) };
+/// The app of a device adds, changes and deletes some memories, at most so many, and adds one more;
+/// tells how many. While the engine is in the middle of an apply it waits.
+pub fn act(device: &Device, rng: &mut Rng, book: &Shared, most: usize) -> Result<usize, String> {
+    let Some(mut memories) = read(device)? else { return Ok(0) };
     let mut book = book.lock().unwrap();
     book.finds(&device.name, &memories);
     if let Some(held) = book.holds(&device.name) {
         device.disk.trace.mark("memories: an app saves what it holds");
         memories = held;
     }
-    for _ in 0..1 + rng.below(4) {
+    let count = 1 + rng.below(most);
+    for _ in 0..count {
         let at = rng.below(memories.len().max(1));
         match rng.below(10) {
             _ if memories.is_empty() => memories.push(book.adds()),
@@ -52,12 +54,12 @@ pub fn act(device: &Device, rng: &mut Rng, book: &Shared) -> Check {
     let [corpus, matrix, index] = files(&memories, device.disk.clock.now_ns());
     let graph = graph(&memories);
     drop(book);
-    device.disk.trace.note(format_args!("{} has {}", device.name, told(&memories)));
+    device.disk.trace.note(format_args!("{} has {}", device.name, Told(&memories)));
     let files = [(CORPUS, corpus), (MATRIX, matrix), (INDEX, index), (GRAPH, graph)];
     let files = files.map(|(path, bytes)| (path.to_owned(), bytes)).to_vec();
     device.disk.clock.tick();
     device.disk.site().perform(&UserOp::Together(files), &device.disk);
-    Ok(())
+    Ok(count + 1)
 }
 
 fn files(memories: &[Memory], now: i64) -> [Vec<u8>; 3] {
@@ -79,7 +81,8 @@ fn graph(memories: &[Memory]) -> Vec<u8> {
 
 /// The vector of a text.
 fn vector(text: u32) -> f32 {
-    f32::from(u16::try_from(text).unwrap())
+    let [high, low] = [text >> 12, text & 0xFFF].map(|part| f32::from(u16::try_from(part).unwrap()));
+    high * 4096.0 + low
 }
 
 /// Reads the group, and asserts that its files fit together. None while the engine is in the middle
@@ -95,16 +98,16 @@ fn read(device: &Device) -> Result<Option<Vec<Memory>>, String> {
     let expected: Vec<f32> = memories.iter().map(|memory| vector(memory.text)).collect();
     let matrix = bytes(&site, MATRIX).ok_or_else(|| wrong("there are no vectors"))?;
     if rows(&matrix) != expected {
-        return Err(wrong(&format!("vectors {:?} stand beside {}", rows(&matrix), told(&memories))));
+        return Err(wrong(&format!("vectors {:?} stand beside {}", rows(&matrix), Told(&memories))));
     }
     if let Some(index) = bytes(&site, INDEX) {
         let vectors = numbers(&index[index.len() - expected.len() * 8..]);
         if vectors != expected {
-            return Err(wrong(&format!("the index has {vectors:?} for {}", told(&memories))));
+            return Err(wrong(&format!("the index has {vectors:?} for {}", Told(&memories))));
         }
     }
     if bytes(&site, GRAPH).is_some_and(|found| found != graph(&memories)) {
-        return Err(wrong(&format!("the graph is not that of {}", told(&memories))));
+        return Err(wrong(&format!("the graph is not that of {}", Told(&memories))));
     }
     Ok(Some(memories))
 }
@@ -126,15 +129,22 @@ fn parse(corpus: &[u8]) -> Option<Vec<Memory>> {
 }
 
 /// Memories in a few words: `m1:text:tag:reads`.
-fn told(memories: &[Memory]) -> String {
-    let one = |memory: &Memory| format!("{}:{}:{}:{}", memory.id, memory.text, memory.tag, memory.reads);
-    memories.iter().map(one).collect::<Vec<_>>().join(" ")
+struct Told<'a>(&'a [Memory]);
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, Memory { id, text, tag, reads }) in self.0.iter().enumerate() {
+            let gap = if at == 0 { "" } else { " " };
+            write!(f, "{gap}{id}:{text}:{tag}:{reads}")?;
+        }
+        Ok(())
+    }
 }
 
 /// The memories that a device shows, each once.
 pub fn shown(device: &Device) -> Result<Shown, String> {
     let Some(memories) = read(device)? else { return Ok(Shown::new()) };
-    device.disk.trace.note(format_args!("{} shows {}", device.name, told(&memories)));
+    device.disk.trace.note(format_args!("{} shows {}", device.name, Told(&memories)));
     let count = memories.len();
     let shown: Shown = memories.into_iter().map(|memory| (memory.id.clone(), memory)).collect();
     if shown.len() < count {

@@ -24,6 +24,16 @@ pub enum Part {
     Tag,
 }
 
+impl Memory {
+    /// Number of the write that a part shows.
+    const fn shows(&self, part: Part) -> u32 {
+        match part {
+            Part::Text => self.text,
+            Part::Tag => self.tag,
+        }
+    }
+}
+
 /// A write of a part of a memory.
 #[derive(Debug, Clone)]
 struct Write {
@@ -37,6 +47,8 @@ struct Write {
 #[derive(Debug, Default)]
 pub struct Book {
     writes: BTreeMap<u32, Write>,
+    /// The numbers of the writes of each memory.
+    of: BTreeMap<String, Vec<u32>>,
     deleted: BTreeMap<String, Vec<Memory>>,
     /// What the app of each device wrote last. Some apps hold that, and look at nothing else.
     held: BTreeMap<String, Vec<Memory>>,
@@ -74,7 +86,13 @@ impl Book {
     fn write(&mut self, id: &str, part: Part, knew: Option<Memory>) -> u32 {
         let number = u32::try_from(self.writes.len()).unwrap() + 1;
         self.writes.insert(number, Write { id: id.to_owned(), part, knew });
+        self.of.entry(id.to_owned()).or_default().push(number);
         number
+    }
+
+    /// The amount of it, in words.
+    pub fn told(&self) -> String {
+        format!("{} writes and {} deletions", self.writes.len(), self.deleted.values().flatten().count())
     }
 
     pub fn adds(&mut self) -> Memory {
@@ -116,8 +134,10 @@ impl Book {
     pub fn finds(&mut self, device: &str, memories: &[Memory]) {
         let held = self.held.get(device).map(Vec::as_slice).unwrap_or_default();
         let told = self.told.entry(device.to_owned()).or_default();
-        let is_own = |memory: &Memory| held.iter().chain(&told.wrote).any(|own| own.says(memory));
-        let came: Vec<Memory> = memories.iter().filter(|memory| !is_own(memory)).cloned().collect();
+        let says = |memory: &Memory| (memory.id.clone(), memory.text, memory.tag);
+        let own: BTreeSet<_> = held.iter().chain(&told.wrote).map(says).collect();
+        let came: Vec<Memory> =
+            memories.iter().filter(|memory| !own.contains(&says(memory))).cloned().collect();
         told.came.extend(came);
     }
 
@@ -158,10 +178,8 @@ impl Book {
         let knew =
             |number: u32| self.writes[&number].knew.as_ref().map(|knew| self.past(knew)).unwrap_or_default();
         let ours = knew(number);
-        let others = self.writes.iter().filter(move |(other, write)| write.id == *id && **other != number);
-        others
-            .map(|(other, _)| *other)
-            .filter(move |other| !ours.contains(other) && !knew(*other).contains(&number))
+        let others = self.of[id].iter().copied().filter(move |other| *other != number);
+        others.filter(move |other| !ours.contains(other) && !knew(*other).contains(&number))
     }
 
     /// No write is lost without a word: it is shown, or was known by who replaced or deleted it, or
@@ -174,6 +192,28 @@ impl Book {
             Some((number, write)) => Err(format!("write {number} is lost: {write:?}")),
             // Where a version waits, what it deleted does, too.
             None if open.is_empty() => self.nothing_is_gone(shown).and_then(|()| self.nothing_is_old(shown)),
+            None => Ok(()),
+        }
+    }
+
+    /// What waits for a person lost a clash: of each memory that waits, a part was written, or the
+    /// whole was deleted, by somebody who did not know of it.
+    pub fn only_clashes_wait(&self, shown: &Shown, open: &[Memory]) -> Check {
+        let deletions = |id: &str| self.deleted.get(id).into_iter().flatten();
+        let clashed = |memory: &&Memory| {
+            let unknown =
+                |number: u32| deletions(&memory.id).any(|deleted| !self.past(deleted).contains(&number));
+            [memory.text, memory.tag]
+                .iter()
+                .any(|&number| unknown(number) || self.rivals(number).next().is_some())
+        };
+        match open.iter().find(|memory| !clashed(memory)) {
+            Some(memory) => {
+                let writes: Vec<_> =
+                    self.of[&memory.id].iter().map(|number| (number, &self.writes[number])).collect();
+                let stands = shown.get(&memory.id);
+                Err(format!("{memory:?} waits, {stands:?} stands, and nothing clashed: {writes:?}"))
+            }
             None => Ok(()),
         }
     }
@@ -207,12 +247,11 @@ impl Book {
     /// the same time.
     fn is_newest(&self, memory: &Memory) -> Check {
         for (part, number) in [(Part::Text, memory.text), (Part::Tag, memory.tag)] {
-            let over = |write: &Write| match (&write.knew, write.part == part) {
-                (Some(knew), true) => number == if part == Part::Text { knew.text } else { knew.tag },
-                _ => false,
+            let over = |write: &Write| {
+                write.part == part && write.knew.as_ref().is_some_and(|knew| knew.shows(part) == number)
             };
-            for (newer, write) in self.writes.iter().filter(|(_, write)| write.id == memory.id && over(write))
-            {
+            let all = self.of[&memory.id].iter().map(|newer| (newer, &self.writes[newer]));
+            for (newer, write) in all.filter(|(_, write)| over(write)) {
                 // It may have been written and deleted by one save.
                 let by_one_save = |(came, deleted): &(Memory, Memory)| {
                     self.past(deleted).contains(newer) && !self.past(came).contains(newer)
