@@ -198,6 +198,31 @@ async fn large_files_are_sent_and_fetched_by_their_differences() {
     assert_eq!(two.read("vectors/big.npy").unwrap(), content);
 }
 
+/// Whatever stands in the old version, the new one is the right one, and little is fetched for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_whose_old_version_is_not_what_it_was_is_put_together_all_the_same() {
+    let World { mut one, mut two, .. } = world().await;
+    let mut content = bytes(11, 6 << 20);
+    one.write("vectors/big.npy", &content);
+    one.sync().await;
+    two.sync().await;
+    two.sync().await;
+    let mut damaged = content.clone();
+    damaged[3 << 20] ^= 1;
+    let cut_short = content[..4 << 20].to_vec();
+    for there in [damaged, cut_short] {
+        two.damage_unnoticed("vectors/big.npy", &there);
+        content[1 << 20] ^= 1;
+        content.extend_from_slice(b"appended");
+        one.write("vectors/big.npy", &content);
+        one.sync().await;
+        let fetched = two.sync().await.transfer;
+        assert_eq!(two.read("vectors/big.npy").unwrap(), content);
+        assert!(fetched.bytes_down < 4 << 20, "{} bytes", fetched.bytes_down);
+        two.sync().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn many_small_files_become_few_objects() {
     let World { mut one, mut two, bucket, .. } = world().await;

@@ -36,10 +36,15 @@ pub struct Ingested {
     /// Chunks of the file and of its recipe, for a file that has several; empty if they are more
     /// than 65,536.
     pub chunks: Vec<Digest>,
+    /// Lists of its recipe, up to some megabytes.
+    pub lists: Vec<Vec<u8>>,
 }
 
 /// Maximum number of chunks that are named of one file: those of 4 GB.
 const MOST_NAMED: usize = 1 << 16;
+
+/// Bytes of a file's lists that are given back at most: those of 8 GB.
+const MOST_LISTED: usize = 4 << 20;
 
 /// Error that prevents the start of a run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -160,7 +165,13 @@ where
         if named.len() > MOST_NAMED || count < 2 {
             named.clear();
         }
-        Ok(Ingested { content, recipe, new_bytes: packer.stored - before, chunks: named })
+        Ok(Ingested {
+            content,
+            recipe,
+            new_bytes: packer.stored - before,
+            chunks: named,
+            lists: lists.stored,
+        })
     }
 
     /// True if a chunk need not be stored any more.
@@ -177,11 +188,14 @@ where
     }
 }
 
-/// Lists of a file that are not in a pack yet.
+/// Lists of a file, and those of them that are not in a pack yet.
 #[derive(Default)]
 struct Lists {
     waiting: Vec<Vec<u8>>,
     bytes: usize,
+    /// The first ones that are in a pack.
+    stored: Vec<Vec<u8>>,
+    stored_bytes: usize,
 }
 
 impl Lists {
@@ -204,6 +218,10 @@ impl Lists {
         self.bytes = 0;
         for list in self.waiting.drain(..) {
             name(packer.put(&list)?);
+            if self.stored_bytes + list.len() <= MOST_LISTED {
+                self.stored_bytes += list.len();
+                self.stored.push(list);
+            }
         }
         Ok(())
     }

@@ -38,7 +38,7 @@ mod rooted;
 mod sqlite;
 mod tree;
 
-pub use at_once::at_once;
+pub use at_once::{at_once, each};
 pub use cross::move_new;
 pub use databases::{DatabaseFault, Databases};
 pub use durable::{create_dir_durable, read, replace, replace_with};

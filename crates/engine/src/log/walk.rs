@@ -17,6 +17,8 @@ pub struct Walk<'a> {
     expansion: Expansion,
     /// Lists that come next, by level.
     ahead: BTreeMap<usize, HashMap<Digest, Vec<u8>>>,
+    /// Lists that were read since they were taken last.
+    read: Leaves,
 }
 
 impl ChunkReader {
@@ -32,7 +34,15 @@ impl ChunkReader {
         recipe: Option<&Recipe>,
     ) -> Result<Walk<'a>, LogError> {
         let expansion = Expansion::new(content, recipe).map_err(ContentError::from)?;
-        Ok(Walk { reader: self, index, known, content: content.digest, expansion, ahead: BTreeMap::new() })
+        Ok(Walk {
+            reader: self,
+            index,
+            known,
+            content: content.digest,
+            expansion,
+            ahead: BTreeMap::new(),
+            read: Leaves::new(),
+        })
     }
 }
 
@@ -75,6 +85,11 @@ impl Walk<'_> {
         Ok(Ok(chunks))
     }
 
+    /// Lists that were read from packs since this was asked last.
+    pub fn take_read(&mut self) -> Leaves {
+        std::mem::take(&mut self.read)
+    }
+
     async fn open(&mut self, list: Part) -> Result<Result<(), Digest>, LogError> {
         if let Some(bytes) = self.known.get(&list.id) {
             self.expansion.open(&list, bytes)?;
@@ -88,6 +103,7 @@ impl Walk<'_> {
                 Ok(lists) => lists,
                 Err(missing) => return Ok(Err(missing)),
             };
+            self.read.extend(lists.iter().map(|(id, list)| (*id, list.clone())));
             self.ahead.insert(level, lists);
         }
         let lists = self.ahead.get(&level);

@@ -40,6 +40,8 @@ const MIGRATIONS: &[&str] = &["
         id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, recipe TEXT NOT NULL, chunks BLOB NOT NULL, proof BLOB NOT NULL,
         total INTEGER NOT NULL
     );
+", "
+    CREATE TABLE list (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, bytes BLOB NOT NULL);
 "];
 
 /// Time to wait while another process uses the database.

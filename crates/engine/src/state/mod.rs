@@ -14,6 +14,7 @@ mod events;
 mod facts;
 mod failed;
 mod last_sync;
+mod lists;
 mod marked;
 mod noted;
 mod objects;

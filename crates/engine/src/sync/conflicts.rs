@@ -129,7 +129,8 @@ impl Context {
     pub(crate) fn recheck_trash(&self) -> Result<usize, SyncError> {
         let now = self.ports.clock.now_ns();
         let mut kept = 0;
-        for rechecked in trash::recheck(self.fs(), &self.layout, now, self.settings.settle)? {
+        let (settle, threads) = (self.settings.settle, self.settings.threads);
+        for rechecked in trash::recheck(self.fs(), &self.layout, now, settle, threads)? {
             let mut stays = !rechecked.meant;
             for changed in &rechecked.changed {
                 match &changed.path {

@@ -25,7 +25,7 @@ use super::bases::Gone;
 use super::cycle::{Incoming, Local, Wanted, kind};
 use super::session::{Context, Session};
 use super::{Merge, SyncError};
-use crate::fs::{self, At, ReadFile, found};
+use crate::fs::{self, At, ReadFile, each, found};
 use crate::merge::{File, Id, Names, essences};
 use crate::model::{ConflictId, Content, Digest, Entry, Groups, Item, Kept, Tree, VaultPath, stem};
 use crate::plan::{Action, Unfit};
@@ -272,8 +272,11 @@ impl Context {
         }
         let Some(before) = found(self.fs().open(&place)).at("open", &place)? else { return Ok(None) };
         let after = self.fs().open(&staged).at("open", &staged)?;
-        let before = self.table(before.as_ref(), old.content, key)?;
-        Ok(before.zip(self.table(after.as_ref(), new.content, key)?).map(|(before, after)| [before, after]))
+        let both = [(before, old.content), (after, new.content)];
+        let tables =
+            each(self.settings.threads, &both, |(file, content)| self.table(file.as_ref(), *content, key));
+        let [before, after] = tables.try_into().unwrap_or_else(|_| [Ok(None), Ok(None)]);
+        Ok(before?.zip(after?).map(|(before, after)| [before, after]))
     }
 
     fn table(&self, file: &dyn ReadFile, content: Content, key: &str) -> Result<Option<Table>, SyncError> {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{ApplyId, Layout};
-use crate::fs::{At, Flush, Fs, IoAt, WriteFile, remove_tree};
+use crate::fs::{At, Flush, Fs, IoAt, WriteFile, found, remove_tree};
 use crate::model::{Content, Digest};
 
 /// A file that could not be staged.
@@ -73,14 +73,33 @@ impl Stage {
     /// # Errors
     /// Errors of the system; also one if the slot is taken.
     pub fn writer(&self, slot: u32) -> Result<StageWriter, StageError> {
+        self.writer_like(slot, None)
+    }
+
+    /// The same, for a file of which most bytes will be those of another one at the same places
+    /// ([`Fs::create_like`]).
+    ///
+    /// # Errors
+    /// See [`Stage::writer`].
+    pub fn writer_like(&self, slot: u32, like: Option<&Path>) -> Result<StageWriter, StageError> {
         if let Some(folder) = self.elsewhere.get(&slot) {
             // Our folder there was made when the disk was marked. Without it the disk is away, and
             // none is made where it was.
             let home = folder.ancestors().nth(2).unwrap_or(folder);
             let _pinned = self.fs.pin(home).at("look for the disk of", home)?;
-            return StageWriter::create(&*self.fs, &self.path(slot));
+            return StageWriter::create_like(&*self.fs, &self.path(slot), like);
         }
-        StageWriter::create_in_folder(&*self.fs, &self.path(slot), None)
+        StageWriter::create_in_folder(&*self.fs, &self.path(slot), like)
+    }
+
+    /// Removes the file of a slot, so that it can be written again.
+    ///
+    /// # Errors
+    /// Errors of the system.
+    pub fn clear(&self, slot: u32) -> Result<(), StageError> {
+        let path = self.path(slot);
+        found(self.fs.remove_file(&path)).at("remove", &path)?;
+        Ok(())
     }
 
     /// Begins a flush for that many files of the vault's own disk; see [`Fs::begin_flush`].

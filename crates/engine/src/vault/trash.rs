@@ -8,6 +8,7 @@
 //! The journal's name tells the two states apart, so a crash in between only repeats the look.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use super::database::hash_as_it_is;
 use super::journal::{Journal, Purpose};
 use super::read::{hash_file, is_locked, quiet};
 use super::{ApplyId, JournalError, Layout, Mounts};
-use crate::fs::{self, At, Fs, IoAt, files_below, found, remove_tree};
+use crate::fs::{self, At, Fs, IoAt, each, files_below, found, remove_tree};
 use crate::model::{ConflictId, Content, VaultPath};
 
 /// Journal of an apply whose displaced files are still to be looked at again.
@@ -82,11 +83,12 @@ pub fn recheck(
     layout: &Layout,
     now_ns: i64,
     settle: Duration,
+    threads: NonZeroUsize,
 ) -> Result<Vec<Rechecked>, TrashError> {
     let mut rechecked = Vec::new();
     for id in list(fs, layout)? {
         let Some(journal) = Journal::read(fs, &layout.trash_of(&id).join(UNCHECKED))? else { continue };
-        if let Some(changed) = changes(fs, layout, &journal, now_ns, settle)? {
+        if let Some(changed) = changes(fs, layout, &journal, (now_ns, settle), threads)? {
             let meant = matches!(journal.purpose, Purpose::Transaction(_));
             rechecked.push(Rechecked { id, changed, meant });
         }
@@ -261,8 +263,8 @@ fn changes(
     fs: &dyn Fs,
     layout: &Layout,
     journal: &Journal,
-    now_ns: i64,
-    settle: Duration,
+    (now_ns, settle): (i64, Duration),
+    threads: NonZeroUsize,
 ) -> Result<Option<Vec<Changed>>, TrashError> {
     let steps = || journal.items.iter().flat_map(|entry| entry.steps.iter().map(move |step| (entry, step)));
     let known: BTreeSet<Content> =
@@ -289,13 +291,18 @@ fn changes(
         }
         places.push((kept, step.path.as_str().to_owned()));
     }
-    let mut changed = Vec::new();
+    let mut there = Vec::new();
     for (place, name) in places {
         let Some(stat) = found(fs.lstat(&place)).at("look at", &place)? else { continue };
         if !quiet(&stat, now_ns, settle) {
             return Ok(None);
         }
-        let content = match hash_file(fs, &place, &stat) {
+        there.push((place, name, stat));
+    }
+    let hashed = each(threads, &there, |(place, _, stat)| hash_file(fs, place, stat));
+    let mut changed = Vec::new();
+    for ((place, name, stat), content) in there.into_iter().zip(hashed) {
+        let content = match content {
             // Its user has locked it: nothing can be told of it, and it stays.
             Err(error) if is_locked(&error, &stat) => continue,
             content => content.at("read", &place)?,

@@ -2,31 +2,33 @@
 //!
 //! Decided here: the source of each chunk, and the order of the reads. Files are written one after
 //! the other, chunk by chunk, a bounded number of chunks at a time. Reads of packs run ahead by a
-//! few, with neighbouring ranges joined. Every chunk is compared with its name, wherever it comes
-//! from, and every file with its digest. A pack that is damaged or lost in the bucket costs only
-//! the files that need it. The reads under way bound the memory for this, whatever the length of a
+//! few, with neighbouring ranges joined. Every chunk of a pack is compared with its name, and every
+//! file with its digest. What old files hold is known from their recipes and taken as it stands: a
+//! file that comes out as another one is put together once more, from old files that are cut anew,
+//! and from chunks that are compared with their names. A pack that is damaged or lost in the bucket
+//! costs only the files that need it. The reads under way bound the memory for this, whatever the length of a
 //! file. A crash leaves a stage, which the next start removes.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::Stream;
 
-use super::finishing::Finishing;
+use super::finishing::{Finishing, LARGE};
+use super::old::{Old, Told};
 use super::on_disk::OnDisk;
-use crate::content::{ChunkIndex, Placed, READ_GAP, READ_MAX, READ_WINDOW, bring_together, join_ranges};
-use crate::fs::{At, Fs};
-use crate::log::{ChunkReader, Leaves, Listing, LogError, Snapshot, Walk, parse_pack_key};
-use crate::model::{ChunkParams, ChunkSlot, Content, Digest, Entry, PackId, Recipe};
+use super::sources::{Arrived, Arriving, Source};
+use crate::content::{ChunkIndex, Placed};
+use crate::fs::At;
+use crate::log::{ChunkReader, Leaves, LogError, Snapshot, Walk, parse_pack_key};
+use crate::model::{ChunkParams, Digest, Entry, PackId};
 use crate::remote::RemoteErrorKind;
 use crate::sync::session::Context;
 use crate::sync::{Progress, SyncError, Watcher, blocking};
-use crate::vault::{Stage, StageWriter};
+use crate::vault::{Stage, StageError, StageWriter};
 
-/// Reads of packs that run ahead of the writing.
-const READS_AHEAD: usize = 3;
 /// Chunks whose reads are planned together.
 const CHUNKS_AT_ONCE: usize = 16 << 10;
 
@@ -51,7 +53,7 @@ pub(crate) struct Order<'a> {
     /// The files, in the order in which they are written.
     pub(crate) wanted: &'a [Wanted],
     /// Local files that may hold parts of them.
-    pub(crate) old: Vec<PathBuf>,
+    pub(crate) old: Vec<Old>,
 }
 
 impl Context {
@@ -64,32 +66,118 @@ impl Context {
         progress: Progress,
         watcher: &dyn Watcher,
     ) -> Result<BTreeMap<u32, SyncError>, SyncError> {
-        let Order { params, remote, wanted, old } = order;
-        let index = self.indexed.take(&remote.packs);
+        let index = self.indexed.take(&order.remote.packs);
         let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
+        let told = blocking(|| self.look_up(&order, &index));
+        let assembly =
+            Assembly { context: self, order: &order, index: &index, reader: &reader, stage, watcher };
+        let first = assembly.write(order.wanted, told, progress).await?;
+        let mut lost = first.lost;
+        if !first.doubtful.is_empty() {
+            // A local file is not what it was taken for: now each is read to see what it holds.
+            for file in &first.doubtful {
+                tracing::info!(file = file.name, "a local file has changed; it is put together again");
+                blocking(|| stage.clear(file.slot))?;
+            }
+            let cut = blocking(|| self.cut_old(&order));
+            lost.extend(assembly.write(&first.doubtful, cut, first.progress).await?.lost);
+        }
+        self.note_read(&reader);
+        self.indexed.keep(order.remote.packs.clone(), index);
+        Ok(lost)
+    }
+
+    /// Chunks that the old files hold, by what was told of them where that is enough.
+    fn look_up(&self, order: &Order<'_>, index: &ChunkIndex) -> OnDisk {
+        let database = &self.ports.database;
+        let list = |id: &Digest| database.list(id).unwrap_or_default();
+        let mut on_disk = OnDisk::unchecked();
+        let is_one_chunk = |told: &Told| told.recipe.is_none() && index.contains(&told.content.digest);
+        let mut unknown = Vec::new();
+        for old in &order.old {
+            let told = old.told.as_ref().filter(|told| told.recipe.is_some() || is_one_chunk(told));
+            if !told.is_some_and(|told| on_disk.add_told(&old.path, told, &list)) {
+                unknown.push(old.path.clone());
+            }
+        }
+        let known = on_disk.leaves.len();
+        on_disk.add_files(self.fs(), &unknown, order.params, self.settings.threads);
+        if on_disk.leaves.len() > known {
+            self.keep_lists(&on_disk.leaves);
+        }
+        on_disk
+    }
+
+    /// Chunks that the old files hold, by their bytes.
+    fn cut_old(&self, order: &Order<'_>) -> OnDisk {
         let mut on_disk = OnDisk::default();
-        blocking(|| on_disk.add_files(self.fs(), &old, params, self.settings.threads));
+        let old: Vec<PathBuf> = order.old.iter().map(|old| old.path.clone()).collect();
+        on_disk.add_files(self.fs(), &old, order.params, self.settings.threads);
+        on_disk
+    }
+
+    /// Keeps lists of chunks, so that the files need not be cut when they change.
+    fn keep_lists(&self, lists: &Leaves) {
+        if let Err(error) = self.ports.database.put_lists(lists) {
+            tracing::debug!(%error, "lists of chunks could not be kept; files are cut again when they change");
+        }
+    }
+}
+
+/// Files that are put together in one go.
+struct Assembly<'a> {
+    context: &'a Context,
+    order: &'a Order<'a>,
+    index: &'a ChunkIndex,
+    reader: &'a ChunkReader,
+    stage: &'a Stage,
+    watcher: &'a dyn Watcher,
+}
+
+/// What became of them.
+struct Assembled {
+    /// Those that cannot be put together, by slot.
+    lost: BTreeMap<u32, SyncError>,
+    /// Those of unchecked bytes that came out as something else.
+    doubtful: Vec<Wanted>,
+    progress: Progress,
+}
+
+impl Assembly<'_> {
+    async fn write(
+        &self,
+        wanted: &[Wanted],
+        mut on_disk: OnDisk,
+        progress: Progress,
+    ) -> Result<Assembled, SyncError> {
+        let Self { context, order, index, reader, stage, watcher } = *self;
         let leaves = std::mem::take(&mut on_disk.leaves);
-        let mut pieces = Pieces { remote, leaves: &leaves, ahead: wanted.iter(), open: None };
-        let source = Source { fs: self.fs(), reader: &reader, index: &index, on_disk };
+        let remote = order.remote;
+        let mut pieces =
+            Pieces { remote, leaves: &leaves, ahead: wanted.iter(), open: None, read: Leaves::new() };
+        let source = Source { fs: context.fs(), reader, index, on_disk };
         let mut output = Output {
             source,
             stage,
+            old: &order.old,
             writer: None,
             finishing: blocking(|| Finishing::begin(stage, wanted.len()))?,
             bytes_before: progress.bytes_done,
             progress,
             watcher,
             lost: BTreeMap::new(),
+            doubtful: Vec::new(),
         };
         loop {
-            let batch = pieces.next(&reader, &index).await?;
+            let batch = pieces.next(reader, index).await?;
+            if !pieces.read.is_empty() {
+                let read = std::mem::take(&mut pieces.read);
+                blocking(|| context.keep_lists(&read));
+            }
             if batch.is_empty() {
-                let Output { lost, finishing, .. } = output;
+                let Output { lost, finishing, doubtful, progress, .. } = output;
                 finishing.end().await?;
-                self.note_read(&reader);
-                self.indexed.keep(remote.packs.clone(), index);
-                return Ok(lost);
+                return Ok(Assembled { lost, doubtful, progress });
             }
             let mut arriving = Arriving { reads: output.source.begin(&batch), ready: HashMap::new() };
             for piece in batch {
@@ -100,9 +188,9 @@ impl Context {
 }
 
 /// Chunks of a file that are written together.
-struct Piece<'a> {
+pub(super) struct Piece<'a> {
     file: &'a Wanted,
-    chunks: Vec<Placed>,
+    pub(super) chunks: Vec<Placed>,
     is_last: bool,
     /// Cause, if the rest of the file cannot be read.
     fault: Option<SyncError>,
@@ -114,6 +202,8 @@ struct Pieces<'a> {
     leaves: &'a Leaves,
     ahead: std::slice::Iter<'a, Wanted>,
     open: Option<(&'a Wanted, Walk<'a>)>,
+    /// Lists that came from packs, since they were taken last.
+    read: Leaves,
 }
 
 impl<'a> Pieces<'a> {
@@ -134,7 +224,8 @@ impl<'a> Pieces<'a> {
                 },
             };
             let piece = match advance(file, walk, room).await {
-                Ok((chunks, walk)) => {
+                Ok((chunks, read, walk)) => {
+                    self.read.extend(read);
                     let is_last = walk.is_none();
                     self.open = walk.map(|walk| (file, walk));
                     Piece { file, chunks, is_last, fault: None }
@@ -161,23 +252,24 @@ impl<'a> Pieces<'a> {
     }
 }
 
-/// The next chunks of a file, with the rest of its pieces. No rest at the end of the file.
+/// The next chunks of a file, the lists that were read for them, and the rest of its pieces. No rest at the end of the file.
 async fn advance<'a>(
     file: &Wanted,
     walk: Result<Walk<'a>, SyncError>,
     most: usize,
-) -> Result<(Vec<Placed>, Option<Walk<'a>>), SyncError> {
+) -> Result<(Vec<Placed>, Leaves, Option<Walk<'a>>), SyncError> {
     let mut walk = walk?;
     let missing = |chunk| SyncError::NoChunk { chunk, path: file.name.clone() };
     let chunks = walk.next(most).await?.map_err(missing)?;
     let is_last = chunks.len() < most;
-    Ok((chunks, Some(walk).filter(|_| !is_last)))
+    Ok((chunks, walk.take_read(), Some(walk).filter(|_| !is_last)))
 }
 
 /// The files as they are written.
 struct Output<'a> {
     source: Source<'a>,
     stage: &'a Stage,
+    old: &'a [Old],
     /// File that is open. None for a file that is lost.
     writer: Option<StageWriter>,
     finishing: Finishing<'a>,
@@ -186,6 +278,7 @@ struct Output<'a> {
     progress: Progress,
     watcher: &'a dyn Watcher,
     lost: BTreeMap<u32, SyncError>,
+    doubtful: Vec<Wanted>,
 }
 
 impl Output<'_> {
@@ -195,7 +288,7 @@ impl Output<'_> {
         arriving: &mut Arriving<impl Stream<Item = Arrived> + Unpin>,
     ) -> Result<(), SyncError> {
         let Piece { file, chunks, is_last, fault } = piece;
-        if !self.lost.contains_key(&file.slot) {
+        if !self.lost.contains_key(&file.slot) && !self.is_doubtful(file) {
             let written = match fault {
                 Some(fault) => Err(fault),
                 None => self.write(file, chunks, arriving).await,
@@ -213,13 +306,24 @@ impl Output<'_> {
             return Ok(());
         }
         if let Some(writer) = self.writer.take() {
-            self.finishing.add(writer, file.slot, file.entry).await?;
+            if !self.source.on_disk.checks() && writer.written() != file.entry.content() {
+                self.doubtful.push(file.clone());
+            } else {
+                self.finishing.add(writer, file.slot, file.entry).await?;
+            }
         }
-        self.bytes_before += file.entry.size;
+        if !self.is_doubtful(file) {
+            self.bytes_before += file.entry.size;
+            self.progress.files_done += 1;
+        }
         self.progress.bytes_done = self.bytes_before;
-        self.progress.files_done += 1;
         self.watcher.progress(self.progress);
         Ok(())
+    }
+
+    /// True if the file at hand was found to be another one.
+    fn is_doubtful(&self, file: &Wanted) -> bool {
+        self.doubtful.last().is_some_and(|last| last.slot == file.slot)
     }
 
     async fn write(
@@ -231,22 +335,51 @@ impl Output<'_> {
         let target = Arc::new(self.stage.path(file.slot));
         let mut writer = match self.writer.take() {
             Some(writer) => writer,
-            None => blocking(|| self.stage.writer(file.slot))?,
+            None => blocking(|| self.begin(file, &chunks))?,
         };
-        for placed in chunks {
-            let bytes = self.source.chunk(arriving, &file.name, placed.part.id).await?;
-            blocking(|| writer.write_all(&bytes)).at("write", &target)?;
-            self.source.on_disk.note(placed.part.id, &target, placed.offset, placed.part.len);
-            self.progress.bytes_done += bytes.len() as u64;
-            self.watcher.progress(self.progress);
+        let mut rest = chunks.as_slice();
+        while let Some((placed, later)) = rest.split_first() {
+            let Some(run) = self.source.run(rest, arriving) else {
+                let bytes = self.source.chunk(arriving, &file.name, placed.part.id).await?;
+                blocking(|| writer.write_all(&bytes)).at("write", &target)?;
+                self.source.on_disk.note(placed.part.id, &target, placed.offset, placed.part.len);
+                self.told(bytes.len() as u64);
+                rest = later;
+                continue;
+            };
+            let Source { fs, on_disk, .. } = &mut self.source;
+            let copied = blocking(|| on_disk.copy(*fs, &run, placed.offset, &mut writer));
+            if let Err(error) = copied.at("write", &target)? {
+                tracing::info!(file = file.name, %error, "a local file cannot be read any more");
+                self.doubtful.push(file.clone());
+                return Ok(());
+            }
+            self.told(run.len);
+            rest = rest.get(run.count..).unwrap_or_default();
         }
         self.writer = Some(writer);
         Ok(())
     }
+
+    fn told(&mut self, bytes: u64) {
+        self.progress.bytes_done += bytes;
+        self.watcher.progress(self.progress);
+    }
+
+    /// Begins a file that begins with these chunks: like the one that it replaces, if most of them
+    /// stand at the same places there.
+    fn begin(&self, file: &Wanted, chunks: &[Placed]) -> Result<StageWriter, StageError> {
+        if file.entry.size < LARGE {
+            return self.stage.writer(file.slot);
+        }
+        let old = self.old.iter().find(|old| old.slot == Some(file.slot)).map(|old| old.path.as_path());
+        let like = old.filter(|old| self.source.on_disk.is_mostly(chunks, old));
+        self.stage.writer_like(file.slot, like)
+    }
 }
 
 /// True for an error that costs only the file at hand: the bucket has lost or damaged a part of it.
-fn is_lost(error: &SyncError) -> bool {
+pub(super) fn is_lost(error: &SyncError) -> bool {
     error.is_damage() || lost_pack(error).is_some()
 }
 
@@ -257,102 +390,5 @@ pub(crate) fn lost_pack(error: &SyncError) -> Option<PackId> {
             parse_pack_key(&error.key)
         }
         _ => None,
-    }
-}
-
-/// Sources of chunks: this disk, and the packs of the remote.
-struct Source<'a> {
-    fs: &'a dyn Fs,
-    reader: &'a ChunkReader,
-    index: &'a ChunkIndex,
-    on_disk: OnDisk,
-}
-
-impl Source<'_> {
-    /// Begins the reads of packs that a batch needs. Each is a task of its own, so that it goes on
-    /// while another one is written.
-    fn begin(&self, batch: &[Piece<'_>]) -> impl Stream<Item = Arrived> + Unpin + use<> {
-        let mut needed = self.needed(batch);
-        bring_together(&mut needed, READ_WINDOW);
-        let reads = join_ranges(&needed, READ_GAP, READ_MAX);
-        let reader = self.reader.clone();
-        let spawned = stream::iter(reads).map(move |read| {
-            let reader = reader.clone();
-            tokio::spawn(async move { reader.read(read).await })
-        });
-        spawned.buffered(READS_AHEAD)
-    }
-
-    /// Chunks that must come from the remote, in the order of their first use. A chunk that is in
-    /// no pack is left out: [`Self::chunk`] reports it.
-    fn needed(&self, batch: &[Piece<'_>]) -> Vec<(PackId, ChunkSlot)> {
-        let mut seen = HashSet::new();
-        let ids = batch.iter().flat_map(|piece| &piece.chunks).map(|placed| placed.part.id);
-        let wanted = ids.filter(|id| seen.insert(*id) && !self.on_disk.has(id));
-        wanted.filter_map(|id| self.index.get(&id)).collect()
-    }
-
-    /// The bytes of a chunk, from the nearest source.
-    async fn chunk(
-        &mut self,
-        arriving: &mut Arriving<impl Stream<Item = Arrived> + Unpin>,
-        name: &str,
-        id: Digest,
-    ) -> Result<Vec<u8>, SyncError> {
-        if let Some(bytes) = arriving.ready.remove(&id) {
-            return Ok(bytes);
-        }
-        if let Some(bytes) = blocking(|| self.on_disk.read(self.fs, &id)) {
-            return Ok(bytes);
-        }
-        match arriving.until(&id).await? {
-            Some(bytes) => Ok(bytes),
-            // The local file that held it has changed, or a read failed because of another chunk.
-            None => self.single(name, id).await,
-        }
-    }
-
-    async fn single(&self, name: &str, id: Digest) -> Result<Vec<u8>, SyncError> {
-        let missing = || SyncError::NoChunk { chunk: id, path: name.to_owned() };
-        self.reader.from_any(self.index, id).await?.ok_or_else(missing)
-    }
-}
-
-type Arrived = Result<Result<Vec<(Digest, Vec<u8>)>, LogError>, tokio::task::JoinError>;
-
-/// Reads of packs under way, and the chunks of those that have arrived.
-struct Arriving<S> {
-    reads: S,
-    ready: HashMap<Digest, Vec<u8>>,
-}
-
-impl<S: Stream<Item = Arrived> + Unpin> Arriving<S> {
-    /// Takes in reads until the chunk `id` is there or none is left. A read of a damaged or lost
-    /// pack brings nothing: its other chunks are asked for one by one.
-    async fn until(&mut self, id: &Digest) -> Result<Option<Vec<u8>>, SyncError> {
-        while !self.ready.contains_key(id) {
-            let Some(arrived) = self.reads.next().await else { return Ok(None) };
-            match arrived.map_err(|error| SyncError::Upload(error.to_string()))?.map_err(SyncError::from) {
-                Ok(chunks) => self.ready.extend(chunks),
-                Err(error) if is_lost(&error) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(self.ready.remove(id))
-    }
-}
-
-/// Chunks of a file, each once. A chunk that no pack has is an error.
-pub(crate) async fn list_chunks(
-    reader: &ChunkReader,
-    index: &ChunkIndex,
-    name: &str,
-    content: Content,
-    recipe: Option<&Recipe>,
-) -> Result<Listing, SyncError> {
-    let listed = reader.list_chunks(index, &Leaves::new(), content, recipe).await?;
-    match listed.missing {
-        Some(chunk) => Err(SyncError::NoChunk { chunk, path: name.to_owned() }),
-        None => Ok(listed),
     }
 }

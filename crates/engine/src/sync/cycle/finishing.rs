@@ -20,7 +20,7 @@ use crate::vault::{Stage, StageError, StageWriter};
 const AT_ONCE: usize = 16;
 /// Bytes of a file from which on the disk is asked for it alone, so that it is busy while the next
 /// one arrives.
-const LARGE: u64 = 1 << 20;
+pub(super) const LARGE: u64 = 1 << 20;
 
 /// Files that are written and may not be durable yet.
 pub(super) struct Finishing<'a> {

@@ -6,14 +6,13 @@
 //! to the planner.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::fetch::lost_pack;
 use super::{Local, Order, Survey, Wanted};
 use crate::fs::{At, IoAt, found};
 use crate::log::{Depth, Snapshot};
-use crate::model::{Conflict, Digest, FileStat, Item, Kept, PackId, Tree, VaultPath};
+use crate::model::{Conflict, Digest, FileStat, Item, Kept, PackId, Recipe, SharedMap, Tree, VaultPath};
 use crate::plan::{Action, FileStep, Step};
 use crate::planted::{Bug, planted};
 use crate::sync::conflicts::to_record;
@@ -39,6 +38,8 @@ pub(crate) struct Incoming<'a> {
     pub remote: &'a Snapshot,
     /// Findings of the local scan.
     pub local: &'a Local,
+    /// Recipes of the state that was agreed last.
+    pub recipes: &'a SharedMap<Digest, Recipe>,
     /// Agreed state. None where nothing is noted of what is brought.
     pub base: Option<&'a Tree>,
     /// Groups that a program saved as it knew them before the last pull.
@@ -55,9 +56,9 @@ impl<'a> Incoming<'a> {
     pub fn of(survey: &'a Survey) -> Self {
         let steps = survey.plan.steps.iter().filter(|step| step.incoming()).collect();
         let purpose = survey.remote.key.map_or(Purpose::Repair, Purpose::Generation);
-        let Survey { remote, local, base, reverted, .. } = survey;
-        let base = Some(base);
-        Self { steps, remote, local, base, reverted: reverted.clone(), purpose, finish: false, whole: false }
+        let Survey { remote, local, recipes, base, reverted, .. } = survey;
+        let (base, reverted) = (Some(base), reverted.clone());
+        Self { steps, remote, local, recipes, base, reverted, purpose, finish: false, whole: false }
     }
 }
 
@@ -283,22 +284,6 @@ impl Incoming<'_> {
         };
         let Some(conflict) = conflict.filter(|_| !planted(Bug::DropTheLoser)) else { return Ok(None) };
         Ok(Some(Keeping { id: conflict.id, record: to_record(conflict)? }))
-    }
-
-    /// Local files that may hold wanted chunks: the old versions, and files with the same content
-    /// under other names.
-    fn old_files(&self, wanted: &[Wanted], root: &Path) -> Vec<PathBuf> {
-        let locate = |path| self.local.names.locate(root, path);
-        let long =
-            |file: &&FileStep| file.to.is_some_and(|entry| self.remote.recipes.contains_key(&entry.digest));
-        let replaced =
-            self.steps.iter().flat_map(|step| &step.files).filter(long).filter(|file| file.from.is_some());
-        let mut old: BTreeSet<PathBuf> = replaced.map(|file| locate(&file.path)).collect();
-        let digests: BTreeSet<Digest> = wanted.iter().map(|file| file.entry.digest).collect();
-        let same =
-            self.local.tree.iter().filter(|(_, entry)| entry.size > 0 && digests.contains(&entry.digest));
-        old.extend(same.map(|(path, _)| locate(path)));
-        old.into_iter().collect()
     }
 }
 

@@ -12,7 +12,10 @@ use super::groups::Judged;
 use super::regroup::{self, Regrouped};
 use super::stale;
 use crate::log::Snapshot;
-use crate::model::{CommitKey, Decisions, Direction, Entry, HoldId, Holdings, Item, Losses, Tree, VaultPath};
+use crate::model::{
+    CommitKey, Decisions, Digest, Direction, Entry, HoldId, Holdings, Item, Losses, Recipe, SharedMap, Tree,
+    VaultPath,
+};
 use crate::plan::{self, Input, Mode, Plan, Reason, Step, Waiting};
 use crate::state::LastSync;
 use crate::sync::reverts::Reverted;
@@ -27,6 +30,8 @@ use crate::vault::{Filter, ScanOptions, Snapshots, Verdict, scan};
 pub struct Survey {
     /// State of the newest commit.
     pub(crate) remote: Arc<Snapshot>,
+    /// Recipes of the state that was agreed last.
+    pub(crate) recipes: SharedMap<Digest, Recipe>,
     /// Agreed state, as far as the filters show it.
     pub(crate) base: Tree,
     /// Agreed paths that the filters now exclude without approval: they keep their place in the
@@ -156,8 +161,7 @@ impl Session<'_> {
         local.name_what_blocks(&base, &remote);
         self.context.meet_disks(&mut local, &base, scope)?;
         blocking(|| self.context.block_unwritable(&mut local, &base, &remote));
-        let groups = &there.groups;
-        let joining = record.is_none_or(|record| record.joining);
+        let (groups, joining) = (&there.groups, record.is_none_or(|record| record.joining));
         // One look before the scan and one after it: a command that ended in between may have left
         // half of its files in the scan.
         let held = held || self.context.groups_right()?.is_held();
@@ -194,6 +198,7 @@ impl Session<'_> {
         let regrouped = regroup::enter(&mut plan, regrouped);
         let mut survey = Survey {
             remote: there,
+            recipes: agreed.recipes.clone(),
             base,
             hidden,
             local,

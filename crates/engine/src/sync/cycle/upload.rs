@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use super::Uplink;
 use crate::clock::{Clock, Entropy};
 use crate::content::{ChunkIndex, FinishedPack, Ingest, IngestError, Ingested};
-use crate::log::{Snapshot, pack_key};
+use crate::log::{Leaves, Snapshot, pack_key};
 use crate::model::{ChunkParams, Content, Digest, PackId, PackInfo, Recipe};
 use crate::planted::{Bug, planted};
 use crate::remote::{Remote, RemoteError};
@@ -269,8 +269,11 @@ impl<'a> Run<'a> {
 
     /// Remembers how a content was cut, for a run that goes on after this one was broken off.
     pub(crate) fn remember(&self, ingested: &Ingested) {
-        let Ingested { content, recipe: Some(recipe), chunks, .. } = ingested else { return };
-        if let Err(error) = self.uploads.database.put_cut(*content, recipe, chunks) {
+        let Ingested { content, recipe: Some(recipe), chunks, lists, .. } = ingested else { return };
+        let database = &self.uploads.database;
+        let lists: Leaves = lists.iter().map(|list| (Digest::of(list), list.clone())).collect();
+        let noted = database.put_cut(*content, recipe, chunks).and_then(|()| database.put_lists(&lists));
+        if let Err(error) = noted {
             tracing::debug!(%error, "how a file was cut could not be noted; it is cut again if need be");
         }
     }

@@ -15,7 +15,7 @@ use crate::merge::{
     Clash, File, Id, Names, Side, Unmerged, Version, append, essences, join_keys, merge, weave,
 };
 use crate::model::{ConflictId, Digest, Entry, Groups, LineMerge, VaultPath};
-use crate::sync::cycle::{Known, Members, Order, Run, Uploads, Wanted, kind, listed};
+use crate::sync::cycle::{Known, Members, Old, Order, Run, Uploads, Wanted, kind, listed};
 use crate::sync::session::{Context, Session};
 use crate::sync::{Progress, Refusal, SyncError, blocking};
 use crate::vault::validate::{Kind, check};
@@ -117,7 +117,7 @@ impl Session<'_> {
             let slot = laid.slot();
             laid.slots.insert(entry.digest, slot);
             wanted.push(Wanted { name: path.to_string(), slot, entry: *entry });
-            old.extend([path.below(layout.root()), layout.conflict_file(laid.id, path)]);
+            old.extend([path.below(layout.root()), layout.conflict_file(laid.id, path)].map(Old::from));
         }
         self.context.check_room(&wanted, layout.root())?;
         let order = Order { params: self.log.header()?.chunking, remote: state, wanted: &wanted, old };

@@ -63,7 +63,7 @@ impl Session<'_> {
         self.context.check_room(&wanted, layout.root())?;
         let id = ApplyId::new(ports.clock.now_ms(), random(ports.entropy.as_ref()));
         let stage = Stage::create(ports.fs.clone(), layout, &id)?;
-        let old = unknown.iter().map(|(path, ..)| path.below(layout.root())).collect();
+        let old = unknown.iter().map(|(path, ..)| path.below(layout.root()).into()).collect();
         let order = Order { params: self.log.header()?.chunking, remote: state, wanted: &wanted, old };
         let fetched = self.context.fetch(order, &stage, Progress::default(), &Unwatched).await;
         let looked_at = fetched.and_then(|lost| {

@@ -112,7 +112,7 @@ impl Session<'_> {
         let folder = layout.incoming().join(format!(".{}", self.apply_id()));
         let scratch = Scratch(Some(Stage::outside(context.ports.fs.clone(), folder)?));
         let Some(stage) = &scratch.0 else { return Ok(Ok(scratch)) };
-        let old = paths.iter().map(|path| path.below(layout.root())).collect();
+        let old = paths.iter().map(|path| path.below(layout.root()).into()).collect();
         let order = Order { params: self.log.header()?.chunking, remote: state, wanted: &wanted, old };
         let lost = context.fetch(order, stage, Progress::default(), self.watcher).await?;
         let missing = paths.iter().zip(&wanted).find(|(_, file)| lost.contains_key(&file.slot));

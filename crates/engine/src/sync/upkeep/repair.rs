@@ -205,6 +205,7 @@ impl Session<'_> {
             steps,
             remote: &state,
             local: &local,
+            recipes: &state.recipes,
             base: None,
             reverted: BTreeMap::new(),
             purpose: Purpose::Repair,

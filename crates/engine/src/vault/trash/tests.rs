@@ -7,6 +7,7 @@ use crate::model::{ConflictId, Digest, Item};
 use crate::vault::{ApplyItem, ApplyPlan, ApplyStep, Keeping, Seen, apply, conclude};
 
 const CONFLICT: ConflictId = ConflictId::from_bytes([7; ConflictId::LEN]);
+const TWO: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 const SETTLE: Duration = Duration::from_secs(2);
 /// A time long after all writes of the tests.
 const LATER: i64 = 4_000_000_000_000_000_000;
@@ -43,7 +44,7 @@ fn displaced(ms: u64) -> (tempfile::TempDir, Layout, ApplyId, Vec<disk::File>) {
 #[test]
 fn what_is_written_after_it_was_displaced_is_found() {
     let (_dir, layout, id, mut open) = displaced(1000);
-    let recheck = |now| recheck(&RealFs, &layout, now, SETTLE).unwrap();
+    let recheck = |now| recheck(&RealFs, &layout, now, SETTLE, TWO).unwrap();
     assert_eq!(recheck(LATER), [], "the apply is not concluded");
     conclude(&RealFs, &layout).unwrap();
     assert_eq!(recheck(LATER), [Rechecked { id: id.clone(), changed: Vec::new(), meant: false }]);
@@ -69,7 +70,7 @@ fn the_loser_of_a_conflict_that_was_left_in_the_trash_is_found() {
     let left = path.below(&layout.trash_files(&id));
     disk::create_dir_all(left.parent().unwrap()).unwrap();
     disk::rename(layout.conflict_file(CONFLICT, &path), &left).unwrap();
-    let found = recheck(&RealFs, &layout, LATER, SETTLE).unwrap();
+    let found = recheck(&RealFs, &layout, LATER, SETTLE, TWO).unwrap();
     let lost = Changed { path: Some(path), place: left, content: content_of("b/lost") };
     assert_eq!(found, [Rechecked { id, changed: vec![lost], meant: false }]);
 }

@@ -1,0 +1,122 @@
+//! Where the chunks of a fetch come from: this disk, and the packs of the remote.
+//!
+//! Reads of packs run ahead by a few, with neighbouring ranges joined. A crash leaves nothing.
+
+use std::collections::{HashMap, HashSet};
+
+use futures_util::{Stream, StreamExt, stream};
+
+use super::fetch::{Piece, is_lost};
+use super::on_disk::{OnDisk, Run};
+use crate::content::{ChunkIndex, Placed, READ_GAP, READ_MAX, READ_WINDOW, bring_together, join_ranges};
+use crate::fs::Fs;
+use crate::log::{ChunkReader, Leaves, Listing, LogError};
+use crate::model::{ChunkSlot, Content, Digest, PackId, Recipe};
+use crate::sync::{SyncError, blocking};
+
+/// Reads of packs that run ahead of the writing.
+const READS_AHEAD: usize = 3;
+
+/// Sources of chunks: this disk, and the packs of the remote.
+pub(super) struct Source<'a> {
+    pub(super) fs: &'a dyn Fs,
+    pub(super) reader: &'a ChunkReader,
+    pub(super) index: &'a ChunkIndex,
+    pub(super) on_disk: OnDisk,
+}
+
+impl Source<'_> {
+    /// Begins the reads of packs that a batch needs. Each is a task of its own, so that it goes on
+    /// while another one is written.
+    pub(super) fn begin(&self, batch: &[Piece<'_>]) -> impl Stream<Item = Arrived> + Unpin + use<> {
+        let mut needed = self.needed(batch);
+        bring_together(&mut needed, READ_WINDOW);
+        let reads = join_ranges(&needed, READ_GAP, READ_MAX);
+        let reader = self.reader.clone();
+        let spawned = stream::iter(reads).map(move |read| {
+            let reader = reader.clone();
+            tokio::spawn(async move { reader.read(read).await })
+        });
+        spawned.buffered(READS_AHEAD)
+    }
+
+    /// Chunks that must come from the remote, in the order of their first use. A chunk that is in
+    /// no pack is left out: [`Self::chunk`] reports it.
+    fn needed(&self, batch: &[Piece<'_>]) -> Vec<(PackId, ChunkSlot)> {
+        let mut seen = HashSet::new();
+        let ids = batch.iter().flat_map(|piece| &piece.chunks).map(|placed| placed.part.id);
+        let wanted = ids.filter(|id| seen.insert(*id) && !self.on_disk.has(id));
+        wanted.filter_map(|id| self.index.get(&id)).collect()
+    }
+
+    /// The next chunks, as far as they stand beside each other on this disk. None where the first
+    /// one is not there, or each is to be compared with its name.
+    pub(super) fn run<S>(&self, next: &[Placed], arriving: &Arriving<S>) -> Option<Run> {
+        let has_come = |placed: &Placed| arriving.ready.contains_key(&placed.part.id);
+        self.on_disk.run(next).filter(|_| arriving.ready.is_empty() || !next.first().is_some_and(has_come))
+    }
+
+    /// The bytes of a chunk, from the nearest source.
+    pub(super) async fn chunk(
+        &mut self,
+        arriving: &mut Arriving<impl Stream<Item = Arrived> + Unpin>,
+        name: &str,
+        id: Digest,
+    ) -> Result<Vec<u8>, SyncError> {
+        if let Some(bytes) = arriving.ready.remove(&id) {
+            return Ok(bytes);
+        }
+        if let Some(bytes) = blocking(|| self.on_disk.read(self.fs, &id)) {
+            return Ok(bytes);
+        }
+        match arriving.until(&id).await? {
+            Some(bytes) => Ok(bytes),
+            // The local file that held it has changed, or a read failed because of another chunk.
+            None => self.single(name, id).await,
+        }
+    }
+
+    async fn single(&self, name: &str, id: Digest) -> Result<Vec<u8>, SyncError> {
+        let missing = || SyncError::NoChunk { chunk: id, path: name.to_owned() };
+        self.reader.from_any(self.index, id).await?.ok_or_else(missing)
+    }
+}
+
+pub(super) type Arrived = Result<Result<Vec<(Digest, Vec<u8>)>, LogError>, tokio::task::JoinError>;
+
+/// Reads of packs under way, and the chunks of those that have arrived.
+pub(super) struct Arriving<S> {
+    pub(super) reads: S,
+    pub(super) ready: HashMap<Digest, Vec<u8>>,
+}
+
+impl<S: Stream<Item = Arrived> + Unpin> Arriving<S> {
+    /// Takes in reads until the chunk `id` is there or none is left. A read of a damaged or lost
+    /// pack brings nothing: its other chunks are asked for one by one.
+    async fn until(&mut self, id: &Digest) -> Result<Option<Vec<u8>>, SyncError> {
+        while !self.ready.contains_key(id) {
+            let Some(arrived) = self.reads.next().await else { return Ok(None) };
+            match arrived.map_err(|error| SyncError::Upload(error.to_string()))?.map_err(SyncError::from) {
+                Ok(chunks) => self.ready.extend(chunks),
+                Err(error) if is_lost(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(self.ready.remove(id))
+    }
+}
+
+/// Chunks of a file, each once. A chunk that no pack has is an error.
+pub(crate) async fn list_chunks(
+    reader: &ChunkReader,
+    index: &ChunkIndex,
+    name: &str,
+    content: Content,
+    recipe: Option<&Recipe>,
+) -> Result<Listing, SyncError> {
+    let listed = reader.list_chunks(index, &Leaves::new(), content, recipe).await?;
+    match listed.missing {
+        Some(chunk) => Err(SyncError::NoChunk { chunk, path: name.to_owned() }),
+        None => Ok(listed),
+    }
+}
