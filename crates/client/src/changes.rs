@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use cogzy_engine::remote::percent::encode;
-
-use crate::documents::{MemoryChangesDocument, NamedGeneration};
+use crate::documents::{MemoryChangesDocument, NamedGeneration, encoded};
 use crate::socket::{ClientError, get};
 
 /// Asks the daemon at `socket` for the memories of a group that differ from generation `since`, as
@@ -23,7 +21,7 @@ pub async fn memories_since(
     vectors: bool,
     mut each: impl FnMut(MemoryChangesDocument),
 ) -> Result<NamedGeneration, ClientError> {
-    let [group, since] = [group, since].map(encode);
+    let [group, since] = [group, since].map(encoded);
     let mut resource = format!("/v1/memories?group={group}&since={since}&vectors={vectors}");
     loop {
         let page: MemoryChangesDocument = get(socket, &resource).await?;

@@ -10,6 +10,7 @@ mod memories;
 mod outbox;
 mod plan;
 mod problem;
+mod query;
 mod recovery;
 mod requests;
 mod schema;
@@ -36,6 +37,7 @@ pub use plan::{
     WaitingItemDocument,
 };
 pub use problem::Problem;
+pub use query::encoded;
 pub use recovery::{
     ConflictDocument, ConflictsDocument, GenerationDocument, HistoryDocument, PruneDocument, ResetDocument,
     RewriteDocument, VerifyDocument, VersionDocument,

@@ -16,9 +16,10 @@ use utoipa::{IntoParams, OpenApi};
 use super::family::{Family, Route};
 use super::handles::Handles;
 use super::problem::{ProblemResponse, bad_request, problem};
-use cogzy_client::documents::{ChangesDocument, EventsDocument, MovedDocument, Problem, SchemaVersion};
+use cogzy_client::documents::{
+    ChangesDocument, EventsDocument, MovedDocument, Problem, SchemaVersion, encoded,
+};
 use cogzy_engine::model::VaultPath;
-use cogzy_engine::remote::percent::encode;
 
 /// The longest page.
 const MAX_PAGE: usize = 1000;
@@ -126,7 +127,7 @@ async fn changes(
         handles.read(async move |engine| engine.changes_since(since, after.as_ref(), limit).await).await?;
     let last = found.moved.last().filter(|_| found.more);
     let next = last
-        .map(|last| format!("/v1/changes?since={since}&limit={limit}&after={}", encode(last.path.as_str())));
+        .map(|last| format!("/v1/changes?since={since}&limit={limit}&after={}", encoded(last.path.as_str())));
     let changes = found.moved.into_iter().map(MovedDocument::from).collect();
     Ok(Json(ChangesDocument { schema: SchemaVersion, since, generation: found.generation, changes, next }))
 }

@@ -8,9 +8,8 @@ use super::handles::Handles;
 use super::memories::refused;
 use super::problem::{ProblemResponse, bad_request, problem};
 use cogzy_client::documents::{
-    GenerationGoneProblem, MemoryChangesDocument, MemoryId, NamedGeneration, Problem, SchemaVersion,
+    GenerationGoneProblem, MemoryChangesDocument, MemoryId, NamedGeneration, Problem, SchemaVersion, encoded,
 };
-use cogzy_engine::remote::percent::encode;
 use cogzy_engine::sync::{Generation, Id, MemoryChanges, Since, SinceError};
 
 /// The longest page.
@@ -61,8 +60,8 @@ fn document(asked: Since, found: MemoryChanges) -> MemoryChangesDocument {
         let last = serde_json::to_string(&MemoryId(last)).ok()?;
         Some(format!(
             "/v1/memories?group={}&since={since}&until={until}&limit={limit}&vectors={vectors}&after={}",
-            encode(&group),
-            encode(&last)
+            encoded(&group),
+            encoded(&last)
         ))
     });
     MemoryChangesDocument {

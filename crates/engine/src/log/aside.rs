@@ -274,6 +274,7 @@ impl Log {
             self.graph.remove(other);
         }
         self.recent.retain(|state| state.key.is_none_or(|key| self.graph.contains(key)));
+        self.waypoints.retain(|key| self.graph.contains(key));
         self.asides.keep(self.cache.as_ref());
         Ok(())
     }

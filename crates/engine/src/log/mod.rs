@@ -45,6 +45,7 @@ mod sum;
 mod survey;
 mod take_in;
 mod walk;
+mod waypoints;
 mod write;
 
 #[cfg(test)]
@@ -75,6 +76,7 @@ pub use snapshot::Snapshot;
 use start::Start;
 pub use survey::Retained;
 pub use walk::Walk;
+use waypoints::Waypoints;
 pub use write::Prepared;
 
 use crate::model::{CommitKey, PackId, PackInfo, SharedMap, VaultHeader, VaultId};
@@ -121,6 +123,8 @@ pub struct Log {
     newest_ms: Option<i64>,
     /// Most recently used snapshots, the newest last.
     recent: Vec<Arc<Snapshot>>,
+    /// Older ones, from which replays can start.
+    waypoints: Waypoints,
     /// Packs known to exist.
     seen_packs: BTreeSet<PackId>,
     /// Packs of a state that was trusted: all of them are known to exist, or to be lost.

@@ -7,6 +7,7 @@ use super::aside::Notes;
 use super::format::{VAULT, encode_header, header_key, parse_header_key};
 use super::header::list_headers;
 use super::read::Listed;
+use super::waypoints::Waypoints;
 use super::{Graph, Log, LogError, ObjectCache};
 use crate::model::{SharedMap, VaultId};
 use crate::remote::Remote;
@@ -55,6 +56,7 @@ impl Log {
             visible: Listed::new(),
             newest_ms: None,
             recent: Vec::new(),
+            waypoints: Waypoints::default(),
             seen_packs: BTreeSet::new(),
             trusted: SharedMap::new(),
             lost_packs: BTreeSet::new(),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::line::Line;
+use super::waypoints::SPACING;
 use super::{Log, LogError, Snapshot};
 use crate::model::{Commit, CommitKey, Digest, PackId, VaultPath};
 
@@ -34,7 +35,7 @@ impl Log {
             return Ok(Ok(found));
         }
         let (mut snapshot, path) = self.nearest_start(key).await?;
-        for step in path {
+        for (number, step) in (1..).zip(path) {
             let (step, commit) = self.read_commit(step).await?;
             let marked = self.marked_elsewhere(step, &commit, &snapshot).await?;
             if let Err(error) = snapshot.apply(step, &commit, &marked) {
@@ -42,6 +43,9 @@ impl Log {
             }
             for (key, node) in self.graph.part(&self.graph.brought(step)) {
                 snapshot.sum.add(&Line::Commit(key, node).bytes()?);
+            }
+            if number % SPACING == 0 {
+                self.waypoints.keep(&snapshot);
             }
         }
         let snapshot = Arc::new(snapshot);
@@ -118,7 +122,8 @@ impl Log {
     }
 
     fn remembered(&self, key: CommitKey) -> Option<Arc<Snapshot>> {
-        self.recent.iter().find(|snapshot| snapshot.key == Some(key)).cloned()
+        let recent = self.recent.iter().find(|snapshot| snapshot.key == Some(key));
+        recent.cloned().or_else(|| self.waypoints.get(key))
     }
 
     pub(super) fn remember(&mut self, snapshot: Arc<Snapshot>) {

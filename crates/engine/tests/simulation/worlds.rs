@@ -54,7 +54,8 @@ pub static MEMORIES: Worlds = Worlds {
     marks: "memories:",
     regressions: &[
         127, 1_258, 1_304, 1_596, 1_971, 1_989, 2_225, 2_441, 20_110, 20_595, 21_464, 21_650, 22_114, 23_509,
-        23_704, 23_960,
+        23_704, 23_960, 22_670, 32_816, 80_697, 84_661, 85_787, 92_255, 92_283, 92_416, 113_884, 114_273,
+        114_431, 130_991,
     ],
     reached: coverage::MEMORIES,
     run: |seed, aloud| in_virtual_time(aloud, |trace| async move { memories::run(seed, trace).await }),

@@ -271,6 +271,35 @@ async fn recent_states_stay_in_memory_and_the_checkpoints_always() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn old_states_are_replayed_from_the_nearest_one_that_was_passed() {
+    let remote = made().await;
+    let mut log = opened(&remote).await;
+    let keys = chain(&mut log, 1000).await;
+    let reads = Arc::new(MapCache::default());
+    let mut late = Log::open(Arc::new(remote.clone()), Arc::clone(&reads) as Arc<dyn ObjectCache>)
+        .await
+        .unwrap()
+        .unwrap();
+    late.refresh(Depth::Whole).await.unwrap();
+    late.snapshot(keys.last().copied()).await.unwrap();
+    let kept = late.waypoints.generations();
+    assert!(kept.len() <= 16 && kept.is_sorted(), "{kept:?}");
+    let gaps: Vec<u64> = kept.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(gaps.last() <= Some(&64) && gaps.first() >= Some(&96), "dense where it is new: {gaps:?}");
+    // Without their commits no state before them can be told, and every one behind the last can.
+    let last = *kept.last().unwrap();
+    for key in keys.iter().filter(|key| key.seq <= last) {
+        reads.remove(&format::commit_key(*key));
+        remote.remove(&format::commit_key(*key));
+    }
+    for key in keys.iter().filter(|key| key.seq >= last) {
+        let (found, wanted) =
+            (late.snapshot(Some(*key)).await.unwrap(), log.snapshot(Some(*key)).await.unwrap());
+        assert_eq!((found.base(), found.tree.len()), (wanted.base(), wanted.tree.len()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_old_state_is_readable_from_the_packs_that_hold_its_chunks_now() {
     let remote = Faulty::over(&made().await);
     let mut log = remote.opened().await;

@@ -6,8 +6,8 @@
 //! file with its digest. What old files hold is known from their recipes and taken as it stands: a
 //! file that comes out as another one is put together once more, from old files that are cut anew,
 //! and from chunks that are compared with their names. A pack that is damaged or lost in the bucket
-//! costs only the files that need it. The reads under way bound the memory for this, whatever the length of a
-//! file. A crash leaves a stage, which the next start removes.
+//! costs only the files that need it. The reads under way bound the memory for this, whatever the
+//! length of a file. A crash leaves a stage, which the next start removes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
@@ -252,7 +252,8 @@ impl<'a> Pieces<'a> {
     }
 }
 
-/// The next chunks of a file, the lists that were read for them, and the rest of its pieces. No rest at the end of the file.
+/// The next chunks of a file, the lists that were read for them, and the rest of its pieces. No rest
+/// at the end of the file.
 async fn advance<'a>(
     file: &Wanted,
     walk: Result<Walk<'a>, SyncError>,
