@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cogzy_engine::model::Item;
 use cogzy_engine::sync::Merge;
 use cogzy_testkit::rng::Rng;
 use futures_util::future::join_all;
@@ -53,6 +54,12 @@ pub async fn week(seed: u64, hours: u64, trace: Trace) -> Check {
     join_all(lives).await.into_iter().collect::<Check>()?;
     world.heal();
     rest(&mut world, &book).await?;
+    for device in &mut world.devices {
+        let open = device.engine().conflicts().await.map_err(|error| error.to_string())?;
+        if let Some(whole) = open.iter().find(|one| matches!(one.conflict.item, Item::Group(_))) {
+            return Err(format!("{}: a whole version waits: {:?}", device.name, whole.unmerged));
+        }
+    }
     let open = app::open(&mut world).await?;
     let shown = app::shown(&world.devices[0])?;
     let book = book.lock().unwrap();
