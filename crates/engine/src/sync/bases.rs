@@ -209,7 +209,9 @@ impl Session<'_> {
         lines: &Lines<'_>,
     ) -> Result<Option<CommitKey>, SyncError> {
         let Some(commit) = note.commit else { return Ok(None) };
-        for key in std::iter::once(commit).chain(lines.down(commit)).take(MAX_LOOKS) {
+        // A device that was away for long has pulled many versions at once.
+        let brought = lines.down(commit).filter(|key| lines.may_stand_after(*key, &note.files));
+        for key in std::iter::once(commit).chain(brought).take(MAX_LOOKS) {
             let state = self.log.readable(key, head.key).await?;
             if note.is_in(item, head, &state) {
                 return Ok(Some(key));

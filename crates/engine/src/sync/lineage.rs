@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Past;
 use super::cycle::kind;
-use crate::model::{Change, CommitKey, CommitKind, Conflict, ConflictId, Entry, Groups, Item, Keep};
+use crate::model::{Change, CommitKey, CommitKind, Conflict, ConflictId, Entry, Groups, Item, Keep, Kept};
 use crate::vault::validate::Kind;
 
 /// The ordinary commit that brought the losing version of a conflict, if one did.
@@ -126,25 +126,35 @@ impl<'p> Lines<'p> {
 
     /// The commit that brought this very version of a group, if one did.
     fn committed(&self, conflict: &Conflict) -> Option<CommitKey> {
-        let content = |entry: Option<Entry>| entry.map(|entry| entry.content());
-        let is_of = |change: &&Change| {
-            self.groups.item(&change.path) == *self.item && !self.groups.is_derived(&change.path)
-        };
-        let is_in = |change: &Change| {
-            let mut files = conflict.files.iter();
-            let lost = files.find(|file| file.path == change.path).and_then(|file| file.entry);
-            content(lost) == content(change.entry)
+        let primary = |past: &'p Past| {
+            let of_item = self.changes_in(past);
+            of_item.filter(|change| !self.groups.is_derived(&change.path))
         };
         // Vectors alone may be those of several versions.
         let is_corpus = |change: &Change| matches!(kind(self.groups, &change.path), Some(Kind::Corpus(_)));
-        let brings = |past: &&Past| {
-            let of_item = || past.changes.iter().filter(is_of);
-            of_item().any(is_corpus) && of_item().all(is_in)
-        };
+        let is_in = |change: &Change| stands_in(change, &conflict.files);
+        let brings = |past: &&'p Past| primary(past).any(is_corpus) && primary(past).all(is_in);
         // The first one: a decision may have put it in place again.
         let ordinary = self.all.iter().rev().filter(|past| past.device.is_some());
         ordinary.filter(|past| self.bring.contains(&past.key)).find(brings).map(|past| past.key)
     }
+
+    /// True if this version of the item may stand after a commit: what it changed is so in it.
+    pub(super) fn may_stand_after(&self, key: CommitKey, files: &[Kept]) -> bool {
+        let past = self.past.get(&key);
+        past.is_some_and(|past| self.changes_in(past).all(|change| stands_in(change, files)))
+    }
+
+    fn changes_in(&self, past: &'p Past) -> impl Iterator<Item = &'p Change> {
+        past.changes.iter().filter(|change| self.groups.item(&change.path) == *self.item)
+    }
+}
+
+/// True if a file is among `files` as a change left it.
+fn stands_in(change: &Change, files: &[Kept]) -> bool {
+    let content = |entry: Option<Entry>| entry.map(|entry| entry.content());
+    let file = files.iter().find(|file| file.path == change.path);
+    content(file.and_then(|file| file.entry)) == content(change.entry)
 }
 
 /// All that a version was made of.

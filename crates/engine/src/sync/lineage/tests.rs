@@ -104,3 +104,15 @@ fn a_version_that_no_commit_brought_may_be_merged_too() {
     let commits = vec![first, rows, aside, decides(4, 2, "both", "never committed", Keep::Both)];
     assert_eq!(all_in(commits), (vec![1, 2, 4], 1));
 }
+
+#[test]
+fn a_version_may_stand_only_after_commits_that_changed_nothing_to_another_one() {
+    let other = Past { changes: vec![change("other.json", "more")], ..past(3, &[2], &[]) };
+    let mut rows = past(4, &[3], &[]);
+    rows.changes = vec![change("nodes.npy", "new rows")];
+    let commits = vec![rows, other, past(2, &[1], &["right"]), past(1, &[], &["left"])];
+    let (groups, item) = (groups(), item());
+    let lines = Lines::of(&commits, &groups, &item);
+    let after = |seq| lines.may_stand_after(key(seq), &conflict("right").files);
+    assert_eq!([1, 2, 3, 4, 5].map(after), [false, true, true, false, false]);
+}
