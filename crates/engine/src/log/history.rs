@@ -102,7 +102,7 @@ impl Log {
     /// Errors of the remote, for commits that are not in the cache.
     pub async fn past_from(&self, head: CommitKey, from: u64) -> Result<Vec<Past>, LogError> {
         let on_line = |key: &CommitKey| key.seq >= from;
-        let line: BTreeSet<CommitKey> = self.line(head).into_iter().take_while(on_line).collect();
+        let line: BTreeSet<CommitKey> = self.first_parents(head).take_while(on_line).collect();
         let keys = self.graph.ancestry_from(head, from);
         let mut cut: BTreeSet<CommitKey> = BTreeSet::new();
         let mut reads = stream::iter(keys).map(|key| self.read_commit(key)).buffered(PARALLEL_READS);
@@ -194,8 +194,11 @@ impl Log {
     /// Line of a head, newest first.
     #[must_use]
     pub fn line(&self, head: CommitKey) -> Vec<CommitKey> {
-        let parent = |key: &CommitKey| self.graph.get(*key)?.parents.first().copied();
-        std::iter::successors(Some(head), parent).collect()
+        self.first_parents(head).collect()
+    }
+
+    fn first_parents(&self, head: CommitKey) -> impl Iterator<Item = CommitKey> {
+        std::iter::successors(Some(head), |key| self.graph.first_parent(*key))
     }
 }
 

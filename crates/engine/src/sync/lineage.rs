@@ -108,8 +108,8 @@ impl<'p> Lines<'p> {
     fn merged_by(&self, past: &Past) -> impl Iterator<Item = ConflictId> {
         let is_other = |change: &Change| self.groups.item(&change.path) != *self.item;
         let is_merge = past.parents.len() < 2 && past.kind == CommitKind::Resolve;
-        // What a person has put beside the version that stands is in files of its own. One that was
-        // put in its place may have made way for another at once.
+        // A version that a person has put beside the one that stands is in files of its own. One
+        // that was put in its place may have made way for another at once.
         let takes = is_merge && !past.changes.iter().any(is_other);
         let kept = past.resolved.iter().filter(move |one| takes && one.keep == Keep::Both);
         kept.map(|one| one.id).filter(|id| self.lost(*id).is_some())

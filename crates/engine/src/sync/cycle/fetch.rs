@@ -134,11 +134,11 @@ struct Assembly<'a> {
     watcher: &'a dyn Watcher,
 }
 
-/// What became of them.
+/// Result of an assembly.
 struct Assembled {
-    /// Those that cannot be put together, by slot.
+    /// Files that cannot be put together, by slot.
     lost: BTreeMap<u32, SyncError>,
-    /// Those of unchecked bytes that came out as something else.
+    /// Files of unchecked bytes that came out as something else.
     doubtful: Vec<Wanted>,
     progress: Progress,
 }

@@ -15,7 +15,7 @@ pub(crate) struct Old {
     pub(crate) path: PathBuf,
     /// Slot of the file that replaces it.
     pub(crate) slot: Option<u32>,
-    /// What it holds, if a scan has told.
+    /// Its content, if a scan has told.
     pub(crate) told: Option<Told>,
 }
 
@@ -26,7 +26,7 @@ impl From<PathBuf> for Old {
     }
 }
 
-/// What is known of a local file's content.
+/// Content of a local file, and its chunks as far as they are known.
 #[derive(Debug, Clone)]
 pub(crate) struct Told {
     pub(crate) content: Content,
