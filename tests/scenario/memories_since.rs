@@ -82,7 +82,8 @@ fn change(device: &Device, seed: &str) {
     let number = |what: &str| (unit(&format!("{seed}-{what}")) * 30.0) as u32;
     let (text, vector) = (seed.to_owned(), number("vector") as f32);
     put(&mut memories, &format!("n{}", number("put")), &text, vector);
-    if number("delete") > 15 {
+    // Not the one that has just come: a change has to change something.
+    if number("delete") > 15 && number("deleted") != number("put") {
         memories.remove(&format!("n{}", number("deleted")));
     }
     if let Some(memory) = memories.get_mut(&format!("n{}", number("moved"))) {
