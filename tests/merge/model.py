@@ -40,9 +40,13 @@ def row_number(version):
                    for at, (memory, _) in enumerate(version)) for name in names - QUIET)
 
 
-def embedded_anew(old, new):
-    alone = [key for key in old if key in new and essence(old[key][0]) == essence(new[key][0])]
-    return sum(old[key][1] != new[key][1] for key in alone) * 2 > len(alone)
+def embedded_anew(old, new, other):
+    both = [key for key in old if key in new]
+    # What the other side has with the very same vector says nothing.
+    agreed = [key for key in both if key in other and content(new[key][0]) == content(other[key][0])
+              and new[key][1] == other[key][1]]
+    alone = [key for key in both if key not in agreed and essence(old[key][0]) == essence(new[key][0])]
+    return sum(old[key][1] != new[key][1] for key in alone) * 2 > len(alone) + len(agreed)
 
 
 def changed(memory, base):
@@ -99,9 +103,9 @@ def merge(base, here, there, rules):
     if base is not None and base == there:
         return {"merged": here, "clashes": []}
     if base is None:
-        anew = embedded_anew(theirs, ours)
+        anew = embedded_anew(theirs, ours, {})
     else:
-        anew = embedded_anew(old, ours) or embedded_anew(old, theirs)
+        anew = embedded_anew(old, ours, theirs) or embedded_anew(old, theirs, ours)
     if anew:
         return {"refused": "embedded anew"}
     merged, clashes = [], []

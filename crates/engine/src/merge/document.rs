@@ -1,10 +1,14 @@
 //! A corpus as spans: where each entry stands, what identifies it, and the frame around them.
 //!
-//! The document is read twice: once by the reader that validates it, for the spans, and once entry
-//! by entry, for ids and digests. Nothing of it stays in memory but the frame, which is the text
-//! outside of the list.
+//! The document is read once ([`scan`]). What an entry says is only read where somebody asks for it:
+//! entries of the same bytes say the same. Nothing of the document stays in memory but the frame,
+//! which is the text outside of the list.
 
-use std::collections::HashMap;
+mod ahead;
+mod scan;
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::ops::Range;
 
@@ -13,14 +17,12 @@ use serde::{Deserialize, Serialize};
 use super::value::{Unread, digest, digest_of_members, members};
 use super::{Names, Unmerged, Version};
 use crate::model::Digest;
-use crate::vault::validate::{Block, Json, JsonError, Text};
+use crate::vault::validate::{Block, Json, JsonError, LONGEST_MARKED, Text};
+pub(super) use ahead::{Ahead, alike};
+use scan::{Container, Scan};
 
 /// Longest entry, and the longest frame, in bytes.
-const LONGEST: u64 = 64 << 20;
-/// Longest id in the text of a map, in bytes.
-const LONGEST_ID: usize = 64 << 10;
-/// Bytes read at once.
-const AHEAD: u64 = 256 << 10;
+const LONGEST: u64 = LONGEST_MARKED as u64;
 /// Stands for the list in a frame.
 pub(super) const HOLE: &str = "null";
 /// Member of an entry that identifies it.
@@ -82,13 +84,19 @@ impl From<i64> for Id {
 }
 
 /// Entry of a corpus.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Entry {
     pub(super) id: Id,
     /// All of its text; in a map with its name.
     pub(super) text: Range<u64>,
     /// Its value alone.
     pub(super) value: Range<u64>,
+    said: OnceCell<Said>,
+}
+
+/// What an entry says, however it is spelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Said {
     /// Digest of its content, without the id.
     pub(super) content: Digest,
     /// The same without quiet members.
@@ -114,65 +122,33 @@ pub(super) struct Document<'a> {
     pub(super) inside: Range<u64>,
     pub(super) entries: Vec<Entry>,
     pub(super) frame: Frame,
+    /// Members that make no change.
+    quiet: BTreeSet<String>,
+    ahead: RefCell<Ahead>,
 }
 
 impl<'a> Document<'a> {
     /// Reads a corpus, whose entries the names tell how to find and to compare.
     pub(super) fn read(block: Block<'a>, names: &Names, version: Version) -> Result<Self, Unmerged> {
         let key = names.key.as_str();
+        let quiet = names.rules.quiet.clone();
         let damaged = |why: String| Unmerged::Damaged { version, why };
         let mut json = Json::new(Text::new(block));
-        let found = Found::read(&mut json, key);
+        let found = Scan { key, quiet: &quiet, version }.read(&mut json);
         if let Some(at) = json.text().wrong() {
             return Err(damaged(format!("it is not UTF-8 at byte {at}")));
         }
-        let Found { spans, shape, inside, nested } = match found {
+        let container = match found {
             Ok(Some(found)) => found,
             Ok(None) => return Err(Unmerged::NamedTwice { version, name: key.to_owned() }),
             Err(JsonError::Io(error)) => return Err(error.into()),
             Err(JsonError::Ended) => return Err(damaged("it ends inside of what it says".to_owned())),
             Err(JsonError::At(at, why)) => return Err(damaged(format!("{why} at byte {at}"))),
         };
-        let mut reader = Reader::new(block);
-        let frame = frame(&mut reader, version, &inside, nested.then_some(key))?;
-        let mut entries = Vec::with_capacity(spans.len());
-        let mut numbered = Numbered::default();
-        for (at, Spans { text, value, name }) in spans.into_iter().enumerate() {
-            let bytes = reader.text(&value, version)?;
-            let unread = |error| unread(error, version);
-            let members = members(bytes).map_err(unread)?;
-            let is_id = |name: &str| shape == Shape::List && name == ID;
-            let id = match &name {
-                Some(name) => Some(Id::text(name)),
-                None => members
-                    .iter()
-                    .flatten()
-                    .find(|one| is_id(&one.name))
-                    .and_then(|one| Id::read(bytes.get(one.value.clone()).unwrap_or_default())),
-            };
-            let id = id.ok_or(Unmerged::NoId { version, at })?;
-            let (content, essence) = match &members {
-                Some(all) => {
-                    let loud = all.iter().filter(|one| !names.rules.quiet.contains(&one.name));
-                    numbered.look(at, loud.map(|one| (one.name.as_str(), one.digest)));
-                    let without = |is_out: &dyn Fn(&str) -> bool| {
-                        let rest = all.iter().filter(|one| !is_id(&one.name) && !is_out(&one.name));
-                        digest_of_members(rest.map(|one| (one.name.as_str(), one.digest)))
-                    };
-                    (without(&|_| false), without(&|name| names.rules.quiet.contains(name)))
-                }
-                None => {
-                    numbered.look(at, std::iter::empty());
-                    let whole = digest(bytes).map_err(unread)?;
-                    (whole, whole)
-                }
-            };
-            entries.push(Entry { id, text, value, content, essence });
-        }
-        if let Some(field) = numbered.field(entries.len()) {
-            return Err(Unmerged::RowNumber { version, field });
-        }
-        let document = Self { version, block, shape, inside, entries, frame };
+        let Container { entries, shape, inside, nested } = container;
+        let frame = frame(block, version, &inside, nested.then_some(key))?;
+        let (entries, ahead) = (entries.all(version)?, RefCell::default());
+        let document = Self { version, block, shape, inside, entries, frame, quiet, ahead };
         document.places()?;
         Ok(document)
     }
@@ -190,7 +166,45 @@ impl<'a> Document<'a> {
 
     /// Text of a part of the document.
     pub(super) fn text(&self, span: &Range<u64>) -> Result<String, Unmerged> {
-        Ok(Reader::new(self.block).text(span, self.version)?.to_owned())
+        Ok(self.ahead.borrow_mut().text(self.block, span, self.version)?.to_owned())
+    }
+
+    /// What an entry says.
+    pub(super) fn said(&self, entry: &Entry) -> Result<Said, Unmerged> {
+        if let Some(said) = entry.said.get() {
+            return Ok(*said);
+        }
+        let said = self.read_said(&entry.value)?;
+        Ok(*entry.said.get_or_init(|| said))
+    }
+
+    fn read_said(&self, value: &Range<u64>) -> Result<Said, Unmerged> {
+        let mut ahead = self.ahead.borrow_mut();
+        let text = ahead.text(self.block, value, self.version)?;
+        let unread = |error| unread(error, self.version);
+        let Some(members) = members(text).map_err(unread)? else {
+            let whole = digest(text).map_err(unread)?;
+            return Ok(Said { content: whole, essence: whole });
+        };
+        let is_id = |name: &str| self.shape == Shape::List && name == ID;
+        let without = |is_out: &dyn Fn(&str) -> bool| {
+            let rest = members.iter().filter(|one| !is_id(&one.name) && !is_out(&one.name));
+            digest_of_members(rest.map(|one| (one.name.as_str(), one.digest)))
+        };
+        let content = without(&|_| false);
+        let has_quiet = members.iter().any(|one| self.quiet.contains(&one.name));
+        let essence = if has_quiet { without(&|name| self.quiet.contains(name)) } else { content };
+        Ok(Said { content, essence })
+    }
+
+    /// True if an entry has the same bytes as one of another version.
+    pub(super) fn spells(&self, entry: &Entry, other: &Document<'_>, there: &Entry) -> io::Result<bool> {
+        let len = |entry: &Entry| entry.value.end - entry.value.start;
+        if len(entry) != len(there) {
+            return Ok(false);
+        }
+        let (mut ours, mut theirs) = (self.ahead.borrow_mut(), other.ahead.borrow_mut());
+        Ok(ours.bytes(self.block, &entry.value)? == theirs.bytes(other.block, &there.value)?)
     }
 
     pub(super) const fn block(&self) -> Block<'a> {
@@ -206,167 +220,18 @@ pub(super) fn unread(error: Unread, version: Version) -> Unmerged {
     }
 }
 
-/// Members that are the number of their entry, counted from 0, in every entry so far.
-#[derive(Default)]
-struct Numbered(Vec<String>);
-
-impl Numbered {
-    fn look<'m>(&mut self, at: usize, members: impl Iterator<Item = (&'m str, Digest)>) {
-        let Ok(wanted) = digest(&at.to_string()) else { return };
-        let found = members.filter(|(_, digest)| *digest == wanted).map(|(name, _)| name);
-        if at == 0 {
-            self.0 = found.map(ToOwned::to_owned).collect();
-        } else if !self.0.is_empty() {
-            let found: Vec<&str> = found.collect();
-            self.0.retain(|name| found.contains(&name.as_str()));
-        }
-    }
-
-    /// Such a member. One entry alone says nothing: many fields begin at 0.
-    fn field(self, entries: usize) -> Option<String> {
-        self.0.into_iter().next().filter(|_| entries > 1)
-    }
-}
-
-/// Spans of one entry.
-struct Spans {
-    text: Range<u64>,
-    value: Range<u64>,
-    /// Its name in a map.
-    name: Option<String>,
-}
-
-/// Spans of a document.
-struct Found {
-    spans: Vec<Spans>,
-    shape: Shape,
-    inside: Range<u64>,
-    /// True if a member of the document holds the list.
-    nested: bool,
-}
-
-impl Found {
-    /// Finds the entries. None if the member `key` stands there twice.
-    fn read(json: &mut Json<'_>, key: &str) -> Result<Option<Self>, JsonError> {
-        let found = match json.token()? {
-            b'[' => Some(Self::container(json, false)?),
-            b'{' => {
-                let start = json.text().position();
-                let (mut inner, mut twice, mut spans) = (None, false, Vec::new());
-                json.members(LONGEST_ID, |json, name| {
-                    json.token()?;
-                    if name.is(key) {
-                        twice |= inner.is_some();
-                        inner = Some(Self::container(json, true)?);
-                        return Ok(());
-                    }
-                    spans.extend(entry(json, name.at, name.text, inner.is_none())?);
-                    Ok(())
-                })?;
-                let inside = start + 1..json.text().position() - 1;
-                let whole = Self { spans, shape: Shape::Map, inside, nested: false };
-                (!twice).then(|| inner.unwrap_or(whole))
-            }
-            _ => return json.wrong(format!("expected an array, an object with `{key}`, or a map by id")),
-        };
-        match json.token() {
-            Err(JsonError::Ended) => Ok(found),
-            Ok(_) => json.wrong("trailing characters"),
-            Err(other) => Err(other),
-        }
-    }
-
-    fn container(json: &mut Json<'_>, nested: bool) -> Result<Self, JsonError> {
-        let mut spans = Vec::new();
-        let start = json.text().position();
-        let shape = match json.token()? {
-            b'[' => {
-                json.array(|json| {
-                    json.token()?;
-                    let at = json.text().position();
-                    json.skip()?;
-                    let value = at..json.text().position();
-                    spans.push(Spans { text: value.clone(), value, name: None });
-                    Ok(())
-                })?;
-                Shape::List
-            }
-            b'{' => {
-                json.members(LONGEST_ID, |json, name| {
-                    json.token()?;
-                    spans.extend(entry(json, name.at, name.text, true)?);
-                    Ok(())
-                })?;
-                Shape::Map
-            }
-            _ => return json.wrong("expected an array or an object"),
-        };
-        Ok(Self { spans, shape, inside: start + 1..json.text().position() - 1, nested })
-    }
-}
-
-/// Skips the value of a map's entry. None if it is not `wanted`.
-fn entry(json: &mut Json<'_>, at: u64, name: &[u8], wanted: bool) -> Result<Option<Spans>, JsonError> {
-    let start = json.text().position();
-    if name.len() > LONGEST_ID {
-        return json.wrong(format!("a name of more than {LONGEST_ID} bytes"));
-    }
-    let quoted = [b"\"", name, b"\""].concat();
-    json.skip()?;
-    let end = json.text().position();
-    if !wanted {
-        return Ok(None);
-    }
-    match serde_json::from_slice::<String>(&quoted) {
-        Ok(name) => Ok(Some(Spans { text: at..end, value: start..end, name: Some(name) })),
-        Err(error) => json.wrong(error.to_string()),
-    }
-}
-
 fn frame(
-    reader: &mut Reader<'_>,
+    block: Block<'_>,
     version: Version,
     inside: &Range<u64>,
     key: Option<&str>,
 ) -> Result<Frame, Unmerged> {
-    let before = reader.text(&(0..inside.start - 1), version)?.to_owned();
-    let after = reader.text(&(inside.end + 1..reader.block.len()), version)?;
+    let mut ahead = Ahead::default();
+    let before = ahead.text(block, &(0..inside.start - 1), version)?.to_owned();
+    let after = ahead.text(block, &(inside.end + 1..block.len()), version)?;
     let text = format!("{before}{HOLE}{after}");
     Ok(Frame { text, hole: before.len(), key: key.map(ToOwned::to_owned) })
 }
 
-/// Texts of a document that is read from its beginning to its end.
-struct Reader<'a> {
-    block: Block<'a>,
-    ahead: Vec<u8>,
-    from: u64,
-}
-
-impl<'a> Reader<'a> {
-    const fn new(block: Block<'a>) -> Self {
-        Self { block, ahead: Vec::new(), from: 0 }
-    }
-
-    fn text(&mut self, span: &Range<u64>, version: Version) -> Result<&str, Unmerged> {
-        let len = span.end - span.start;
-        if len > LONGEST {
-            return Err(Unmerged::TooLong { version, at: span.start });
-        }
-        let there = self.from..self.from + self.ahead.len() as u64;
-        if len == 0 {
-            return Ok("");
-        }
-        if span.start < there.start || span.end > there.end {
-            // A single text is read by itself: nothing says that more will be wanted.
-            let more = if self.ahead.is_empty() { len } else { len.max(AHEAD) };
-            let wanted = more.min(self.block.len() - span.start);
-            self.ahead.resize(usize::try_from(wanted).map_err(io::Error::other)?, 0);
-            self.block.fill(&mut self.ahead, span.start)?;
-            self.from = span.start;
-        }
-        let start = usize::try_from(span.start - self.from).map_err(io::Error::other)?;
-        let len = usize::try_from(len).map_err(io::Error::other)?;
-        let bytes = self.ahead.get(start..start + len).unwrap_or_default();
-        std::str::from_utf8(bytes).map_err(|error| Unmerged::Damaged { version, why: error.to_string() })
-    }
-}
+#[cfg(test)]
+mod tests;

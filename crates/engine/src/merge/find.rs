@@ -55,7 +55,7 @@ impl<'a> Walk<'a> {
         let members = object.iter().flat_map(|object| &object.members);
         Ok(Found {
             id: entry.id.clone(),
-            digest: entry.content,
+            digest: self.document.said(entry)?.content,
             fields: members.map(|one| (one.name.clone(), one.digest)).collect(),
             vector: self.rows.as_ref().map(|rows| rows.numbers(at)).transpose()?.flatten(),
             entry: text,
@@ -111,8 +111,10 @@ pub fn digests(
         hasher.update(content.as_bytes()).update(vector.as_bytes());
         Digest::from(hasher.finalize())
     };
-    let entries = document.entries.into_iter().zip(vectors);
-    Ok(entries.map(|(entry, vector)| (entry.id, both(entry.content, vector))).collect())
+    let entries = document.entries.iter().zip(vectors);
+    entries
+        .map(|(entry, vector)| Ok((entry.id.clone(), both(document.said(entry)?.content, vector))))
+        .collect()
 }
 
 /// Digest of each memory, without its id and its quiet members.
@@ -121,5 +123,6 @@ pub fn digests(
 /// If the corpus cannot be read as memories.
 pub fn essences(names: &Names, corpus: File<'_>) -> Result<BTreeMap<Id, Digest>, Unmerged> {
     let document = Document::read(Block::new(corpus.file, corpus.len), names, Version::Now)?;
-    Ok(document.entries.into_iter().map(|entry| (entry.id, entry.essence)).collect())
+    let entries = document.entries.iter();
+    entries.map(|entry| Ok((entry.id.clone(), document.said(entry)?.essence))).collect()
 }

@@ -22,6 +22,7 @@ mod find;
 mod frame;
 mod keys;
 mod lines;
+mod places;
 mod rows;
 mod table;
 mod unmerged;
@@ -174,9 +175,7 @@ pub fn merge<'a>(
     };
     let mut picked = Picked::default();
     if whole.is_none() {
-        let base = old.as_ref().map(Read::table).transpose()?;
-        let (here, there) = (ours.table()?, theirs.table()?);
-        picked = Tables { base, here, there, names }.pick()?;
+        picked = Tables::new(old.as_ref(), [&ours, &theirs], names)?.pick()?;
     }
     let base_document = old.as_ref().map(|old| &old.document);
     let documents = (&ours.document, &theirs.document);

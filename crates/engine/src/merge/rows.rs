@@ -6,6 +6,7 @@
 
 use std::io::{self, Write};
 
+use super::document::alike;
 use super::{Unmerged, Version};
 use crate::model::Digest;
 use crate::vault::validate::npy::{self, Dtype};
@@ -151,6 +152,19 @@ impl<'a> Rows<'a> {
         places.map(|at| ids.get(at?).copied()).collect::<Option<Vec<i64>>>().map(Some)
     }
 
+    /// For each pair of rows, here and there, whether they are the same.
+    pub(super) fn alike(
+        [here, there]: [&Self; 2],
+        pairs: impl Iterator<Item = Option<[usize; 2]>>,
+    ) -> io::Result<Vec<bool>> {
+        let span = |rows: &Self, at: usize| {
+            let start = rows.start + at as u64 * rows.width as u64;
+            start..start + rows.width as u64
+        };
+        let spans = pairs.map(|pair| pair.map(|[ours, theirs]| [span(here, ours), span(there, theirs)]));
+        alike([here.block, there.block], spans)
+    }
+
     /// Bytes of a row.
     pub(super) fn row(&self, row: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; self.width];
@@ -178,27 +192,34 @@ impl<'a> Rows<'a> {
     fn add_to(&self, digests: &mut [Digest]) -> io::Result<()> {
         let each = (AT_ONCE / self.width).max(1);
         let mut buffer = vec![0; each.min(digests.len()) * self.width];
+        let mut whole = Vec::new();
         for (at, part) in digests.chunks_mut(each).enumerate() {
             let bytes = buffer.get_mut(..part.len() * self.width).unwrap_or_default();
             self.block.fill(bytes, self.start + (at * each * self.width) as u64)?;
             for (digest, row) in part.iter_mut().zip(bytes.chunks(self.width)) {
-                let mut hasher = blake3::Hasher::new();
-                hasher.update(digest.as_bytes()).update(row);
-                *digest = Digest::from(hasher.finalize());
+                *digest = with_row(digest, row, &mut whole);
             }
         }
         Ok(())
     }
 
-    /// Copies `count` rows from the row `first` on.
-    fn copy(&self, first: usize, count: usize, out: &mut dyn Write) -> io::Result<()> {
+    /// Copies `count` rows from the row `first` on, by way of the buffer.
+    fn copy(
+        &self,
+        (first, count): (usize, usize),
+        buffer: &mut Vec<u8>,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
         let (mut at, end) = (first * self.width, (first + count) * self.width);
-        let mut buffer = vec![0; AT_ONCE.min(end - at)];
         while at < end {
-            let part = buffer.get_mut(..AT_ONCE.min(end - at)).unwrap_or_default();
+            let len = AT_ONCE.min(end - at);
+            if buffer.len() < len {
+                buffer.resize(len, 0);
+            }
+            let part = buffer.get_mut(..len).unwrap_or_default();
             self.block.fill(part, self.start + at as u64)?;
             out.write_all(part)?;
-            at += part.len();
+            at += len;
         }
         Ok(())
     }
@@ -267,9 +288,10 @@ pub(super) fn write<'r, 'a: 'r>(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     out.write_all(&like.head(count)?)?;
+    let mut buffer = Vec::new();
     for run in runs {
         match run {
-            Run::Of(from, first, count) => from.copy(first, count, out)?,
+            Run::Of(from, first, count) => from.copy((first, count), &mut buffer, out)?,
             Run::New(row) => out.write_all(row)?,
         }
     }
@@ -302,8 +324,8 @@ fn broken(error: ExamineError, version: Version, name: &str) -> Unmerged {
 }
 
 /// Digest of each row, over all arrays of a corpus.
-pub(super) fn digests<'r>(
-    arrays: impl Iterator<Item = &'r Rows<'r>>,
+pub(super) fn digests<'r, 'a: 'r>(
+    arrays: impl Iterator<Item = &'r Rows<'a>>,
     count: usize,
 ) -> io::Result<Vec<Digest>> {
     let mut digests = vec![Digest::of(b""); count];
@@ -311,4 +333,13 @@ pub(super) fn digests<'r>(
         array.add_to(&mut digests)?;
     }
     Ok(digests)
+}
+
+/// Digest of a digest and the bytes of a row: in one piece, since what is hashed part by part is
+/// hashed several times as slowly.
+fn with_row(digest: &Digest, row: &[u8], whole: &mut Vec<u8>) -> Digest {
+    whole.clear();
+    whole.extend_from_slice(digest.as_bytes());
+    whole.extend_from_slice(row);
+    Digest::of(whole)
 }

@@ -15,20 +15,17 @@
 //! Without a base nothing counts as deleted, and entries with equal ids and different contents are
 //! clashes. The order is that of the side that stands, then what is new here in its own order.
 
+mod anew;
+
 use std::collections::HashMap;
 
-use super::document::{Document, Entry, Id, unread};
+use super::document::{Document, Entry, Id, Said, unread};
 use super::fields::{self, Apart, Object, Vectors};
+use super::places::{Elsewhere, Places};
+use super::versions::{Pair, Read};
 use super::{Clash, Names, Ranks, Rules, Unmerged, Version};
 use crate::model::Digest;
 use crate::planted::{Bug, planted};
-
-/// One version of a corpus with the digests of its rows.
-pub(super) struct Table<'a> {
-    pub(super) document: &'a Document<'a>,
-    pub(super) rows: &'a [Digest],
-    pub(super) places: HashMap<&'a Id, usize>,
-}
 
 /// Entry of the result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,10 +50,25 @@ pub(super) enum Source {
 
 /// All three versions.
 pub(super) struct Tables<'a> {
-    pub(super) base: Option<Table<'a>>,
-    pub(super) here: Table<'a>,
-    pub(super) there: Table<'a>,
-    pub(super) names: &'a Names,
+    base: Option<&'a Document<'a>>,
+    here: &'a Document<'a>,
+    there: &'a Document<'a>,
+    places: Places,
+    /// How each entry there is against the one here.
+    alike: Vec<Alike>,
+    /// For each entry of the base whether the one here, and the one there, has its rows. Not known
+    /// for those that both sides have alike.
+    old_rows: [Vec<bool>; 2],
+    names: &'a Names,
+}
+
+/// How an entry is in two versions.
+#[derive(Debug, Clone, Copy, Default)]
+struct Alike {
+    /// True if the bytes of its text are the same.
+    text: bool,
+    /// True if its rows are the same in all arrays.
+    rows: bool,
 }
 
 /// Result of a merge of entries.
@@ -68,41 +80,81 @@ pub(super) struct Picked {
     pub(super) lost: Vec<(Version, usize)>,
 }
 
-impl<'a> Table<'a> {
-    pub(super) fn new(document: &'a Document<'a>, rows: &'a [Digest]) -> Result<Self, Unmerged> {
-        Ok(Self { document, rows, places: document.places()? })
-    }
-
-    /// Content and vector of an entry. None if there is none with that id.
-    fn find(&self, id: &Id) -> Option<Found> {
-        let at = *self.places.get(id)?;
-        let Entry { content, essence, .. } = *self.document.entries.get(at)?;
-        Some(Found { at, content, essence, row: *self.rows.get(at)? })
-    }
-
-    fn text(&self, at: usize) -> Result<String, Unmerged> {
-        let entry = self.document.entries.get(at);
-        entry.map_or_else(|| Ok(String::new()), |entry| self.document.text(&entry.value))
-    }
-
-    fn object(&self, at: usize) -> Result<Result<Object, String>, Unmerged> {
-        let text = self.text(at)?;
-        let object = Object::read(text.clone()).map_err(|error| unread(error, self.document.version))?;
-        Ok(object.ok_or(text))
-    }
-}
-
+/// Entry of a version.
 #[derive(Clone, Copy)]
-struct Found {
+struct Found<'t> {
+    document: &'t Document<'t>,
     at: usize,
-    content: Digest,
-    essence: Digest,
-    row: Digest,
+    entry: &'t Entry,
 }
 
-impl Found {
-    fn is(&self, other: &Self) -> bool {
-        (self.content, self.row) == (other.content, other.row)
+impl<'t> Found<'t> {
+    fn of(document: &'t Document<'t>, at: usize) -> Option<Self> {
+        Some(Self { document, at, entry: document.entries.get(at)? })
+    }
+
+    fn said(&self) -> Result<Said, Unmerged> {
+        self.document.said(self.entry)
+    }
+
+    fn text(&self) -> Result<String, Unmerged> {
+        self.document.text(&self.entry.value)
+    }
+
+    /// The entry as an object. None if it is another value.
+    fn object(&self) -> Result<Option<Object>, Unmerged> {
+        Object::read(self.text()?).map_err(|error| unread(error, self.document.version))
+    }
+
+    /// True if the bytes of both are the same: then both say the same.
+    fn is_spelled_as(&self, other: &Found<'_>) -> Result<bool, Unmerged> {
+        Ok(self.document.spells(self.entry, other.document, other.entry)?)
+    }
+
+    /// True if both have the same content, whatever their ids.
+    fn says_as(&self, other: &Found<'_>) -> Result<bool, Unmerged> {
+        Ok(self.is_spelled_as(other)? || self.said()?.content == other.said()?.content)
+    }
+
+    /// True if both say the same but for quiet members.
+    fn is_in_essence(&self, other: &Found<'_>) -> Result<bool, Unmerged> {
+        Ok(self.is_spelled_as(other)? || self.said()?.essence == other.said()?.essence)
+    }
+}
+
+impl<'a> Tables<'a> {
+    pub(super) fn new(
+        base: Option<&'a Read<'a>>,
+        [here, there]: [&'a Read<'a>; 2],
+        names: &'a Names,
+    ) -> Result<Self, Unmerged> {
+        let places = Places::of(base.map(|base| &base.document), &here.document, &there.document)?;
+        let both: Vec<Pair> =
+            places.there.iter().enumerate().map(|(at, [_, here])| here.map(|here| [here, at])).collect();
+        let texts = here.texts_alike(there, &both)?;
+        let rows = here.rows_alike(there, &both)?;
+        let alike: Vec<Alike> =
+            texts.into_iter().zip(rows).map(|(text, rows)| Alike { text, rows }).collect();
+        let mut old_rows = <[Vec<bool>; 2]>::default();
+        if let Some(base) = base {
+            let is_known = |there: &usize| alike.get(*there).is_some_and(|alike| alike.text && alike.rows);
+            for (at, (side, rows)) in [here, there].into_iter().zip(&mut old_rows).enumerate() {
+                let asked = |(old, sides): (usize, &Elsewhere)| {
+                    let [_, there] = sides;
+                    let place =
+                        sides.get(at).copied().flatten().filter(|_| !there.is_some_and(|at| is_known(&at)));
+                    place.map(|place| [place, old])
+                };
+                let pairs: Vec<Pair> = places.base.iter().enumerate().map(asked).collect();
+                *rows = side.rows_alike(base, &pairs)?;
+            }
+        }
+        let base = base.map(|base| &base.document);
+        Ok(Self { base, here: &here.document, there: &there.document, places, alike, old_rows, names })
+    }
+
+    fn old(&self, at: Option<usize>) -> Option<Found<'a>> {
+        Found::of(self.base?, at?)
     }
 }
 
@@ -111,57 +163,29 @@ impl Tables<'_> {
     pub(super) fn pick(&self) -> Result<Picked, Unmerged> {
         self.must_not_be_embedded_anew()?;
         let mut picked = Picked::default();
-        let mut rescued = self.deleted_there();
-        for (at, entry) in self.there.document.entries.iter().enumerate() {
-            let Some(there) = self.there.find(&entry.id) else { continue };
-            let base = self.base.as_ref().map(|base| base.find(&entry.id));
-            let stays = Pick { text: Source::There(at), row: (Version::There, at) };
-            match (base, self.here.find(&entry.id)) {
-                (_, Some(here)) if here.content == there.content => {
-                    // Of two vectors for one content, a new one here is taken if it is the only
-                    // one.
-                    let is_new = |base: Found| base.row == there.row && here.row != there.row;
-                    let only_here = base.flatten().is_some_and(is_new);
-                    let row = if only_here { (Version::Here, here.at) } else { stays.row };
-                    picked.picks.push(Pick { row, ..stays });
-                }
-                (Some(Some(base)), Some(here)) if here.is(&base) => picked.picks.push(stays),
-                (Some(Some(base)), Some(here)) if there.is(&base) => {
-                    let (text, row) = (Source::Here(here.at), (Version::Here, here.at));
-                    picked.picks.push(Pick { text, row });
-                }
-                (Some(Some(base)), Some(here)) => {
-                    let pick = self.mix(&entry.id, [base, here, there], &mut picked)?;
-                    picked.picks.push(pick);
-                }
-                (_, Some(here)) => {
-                    if here.essence != there.essence {
-                        self.clash(&entry.id, (here.at, Some(at)), &mut picked)?;
-                    }
-                    picked.picks.push(stays);
-                }
-                // Whoever deleted it here has seen it as it stands.
-                (_, None) if self.is_seen(&entry.id, there) => {}
-                // A new vector of the same memory is no change that would bring it back.
-                (Some(Some(base)), None) if there.essence == base.essence && !rescued.take(base.essence) => {}
-                (_, None) => picked.picks.push(stays),
-            }
+        let mut rescued = self.deleted_there()?;
+        for (at, [base, here]) in self.places.there.iter().enumerate() {
+            let Some(there) = Found::of(self.there, at) else { continue };
+            let (base, id) = (self.old(*base), &there.entry.id);
+            let pick = match here.and_then(|here| Found::of(self.here, here)) {
+                Some(here) => Some(self.of_both(id, base, [here, there], &mut picked)?),
+                None => self.stays(id, base, there, &mut rescued)?.then(|| Pick::there(at)),
+            };
+            picked.picks.extend(pick);
         }
-        for (at, entry) in self.here.document.entries.iter().enumerate() {
-            if self.there.places.contains_key(&entry.id) {
-                continue;
-            }
-            let base = self.base.as_ref().and_then(|base| base.find(&entry.id));
-            match (base, self.here.find(&entry.id)) {
-                (_, Some(here)) if self.is_seen(&entry.id, here) => {}
-                (None, _) => {
+        for (at, [base, there]) in self.places.here.iter().enumerate() {
+            let Some(here) = Found::of(self.here, at).filter(|_| there.is_none()) else { continue };
+            let id = &here.entry.id;
+            match self.old(*base) {
+                _ if self.is_seen(id, here)? => {}
+                None => {
                     let row = if planted(Bug::FirstRow) { 0 } else { at };
                     picked.picks.push(Pick { text: Source::Here(at), row: (Version::Here, row) });
                 }
-                (Some(base), Some(here)) if here.essence != base.essence => {
-                    self.clash(&entry.id, (at, None), &mut picked)?;
+                Some(base) if !here.is_in_essence(&base)? => {
+                    self.clash(id, here, None, &mut picked)?;
                 }
-                _ => {}
+                Some(_) => {}
             }
         }
         picked.lost.sort_unstable();
@@ -169,27 +193,98 @@ impl Tables<'_> {
         Ok(picked)
     }
 
+    fn alike(&self, at: usize) -> Alike {
+        self.alike.get(at).copied().unwrap_or_default()
+    }
+
+    /// True if a version, here or there, has the rows of an entry of the base.
+    fn has_old_rows(&self, version: Version, base: Found<'_>) -> bool {
+        let [here, there] = &self.old_rows;
+        let rows = if version == Version::Here { here } else { there };
+        rows.get(base.at).is_some_and(|same| *same)
+    }
+
+    /// True if a version, here or there, has an entry as it is in the base.
+    fn is_old(&self, version: Version, found: Found<'_>, base: Found<'_>) -> Result<bool, Unmerged> {
+        Ok(self.has_old_rows(version, base) && found.says_as(&base)?)
+    }
+
+    /// True if an entry has the same content on both sides.
+    fn say_the_same(&self, [here, there]: [Found<'_>; 2]) -> Result<bool, Unmerged> {
+        Ok(self.alike(there.at).text || here.said()?.content == there.said()?.content)
+    }
+
+    /// An entry that both sides have.
+    fn of_both(
+        &self,
+        id: &Id,
+        base: Option<Found<'_>>,
+        [here, there]: [Found<'_>; 2],
+        picked: &mut Picked,
+    ) -> Result<Pick, Unmerged> {
+        let stays = Pick::there(there.at);
+        let alike = self.alike(there.at);
+        if self.say_the_same([here, there])? {
+            // Of two vectors for one content, a new one here is taken if it is the only one.
+            let is_new = !alike.rows;
+            let only_here = is_new && base.is_some_and(|base| self.has_old_rows(Version::There, base));
+            let row = if only_here { (Version::Here, here.at) } else { stays.row };
+            return Ok(Pick { row, ..stays });
+        }
+        let Some(base) = base else {
+            if !here.is_in_essence(&there)? {
+                self.clash(id, here, Some(there), picked)?;
+            }
+            return Ok(stays);
+        };
+        if self.is_old(Version::Here, here, base)? {
+            return Ok(stays);
+        }
+        if self.is_old(Version::There, there, base)? {
+            return Ok(Pick { text: Source::Here(here.at), row: (Version::Here, here.at) });
+        }
+        self.mix(id, [base, here, there], picked)
+    }
+
+    /// True if an entry that is not here stays.
+    fn stays(
+        &self,
+        id: &Id,
+        base: Option<Found<'_>>,
+        there: Found<'_>,
+        rescued: &mut Counted,
+    ) -> Result<bool, Unmerged> {
+        // Whoever deleted it here has seen it as it stands.
+        if self.is_seen(id, there)? {
+            return Ok(false);
+        }
+        // A new vector of the same memory is no change that would bring it back.
+        let Some(base) = base else { return Ok(true) };
+        Ok(!there.is_in_essence(&base)? || rescued.take(base.said()?.essence))
+    }
+
     /// True if both sides have had an entry as it is in one of them.
-    fn is_seen(&self, id: &Id, found: Found) -> bool {
-        self.names.seen.get(id).is_some_and(|seen| seen.contains(&found.essence))
+    fn is_seen(&self, id: &Id, found: Found<'_>) -> Result<bool, Unmerged> {
+        self.names.seen.get(id).map_or(Ok(false), |seen| Ok(seen.contains(&found.said()?.essence)))
     }
 
     /// An entry that both sides changed.
-    fn mix(&self, id: &Id, [base, here, there]: [Found; 3], picked: &mut Picked) -> Result<Pick, Unmerged> {
-        let stays = Pick { text: Source::There(there.at), row: (Version::There, there.at) };
-        let objects = match &self.base {
-            Some(table) => [table.object(base.at)?, self.here.object(here.at)?, self.there.object(there.at)?],
-            None => return Ok(stays),
-        };
-        let [Ok(old), Ok(ours), Ok(theirs)] = objects else {
+    fn mix(
+        &self,
+        id: &Id,
+        [base, here, there]: [Found<'_>; 3],
+        picked: &mut Picked,
+    ) -> Result<Pick, Unmerged> {
+        let stays = Pick::there(there.at);
+        let [Some(old), Some(ours), Some(theirs)] = [base.object()?, here.object()?, there.object()?] else {
             // Values without fields: all of it is one.
-            self.clash(id, (here.at, Some(there.at)), picked)?;
+            self.clash(id, here, Some(there), picked)?;
             return Ok(stays);
         };
         let vectors = Vectors {
-            here: here.row != base.row,
-            there: there.row != base.row,
-            differ: here.row != there.row,
+            here: !self.has_old_rows(Version::Here, base),
+            there: !self.has_old_rows(Version::There, base),
+            differ: !self.alike(there.at).rows,
         };
         let Rules { quiet, no_embed, rank } = &self.names.rules;
         let apart = Apart { same: &[], quiet, no_embed };
@@ -217,53 +312,39 @@ impl Tables<'_> {
         Ok(Pick { text, row })
     }
 
-    /// Notes a clash of an entry, between its place here and the one there, which stands.
+    /// Notes a clash of an entry here with the one there, which stands.
     fn clash(
         &self,
         id: &Id,
-        (here, there): (usize, Option<usize>),
+        here: Found<'_>,
+        there: Option<Found<'_>>,
         picked: &mut Picked,
     ) -> Result<(), Unmerged> {
-        let ours = self.here.text(here)?;
-        let theirs = there.map(|at| self.there.text(at)).transpose()?;
+        let (ours, theirs) = (here.text()?, there.map(|there| there.text()).transpose()?);
         picked.clashes.push(Clash::new(id.told(), None, Some(&ours), theirs.as_deref())?);
-        picked.lost.push((Version::Here, here));
+        picked.lost.push((Version::Here, here.at));
         Ok(())
     }
 
     /// Contents of entries that are still here, as they were, and were deleted there. Where an
     /// equal one was deleted here, it stays: of two equal memories, each side deleted another.
-    fn deleted_there(&self) -> Counted {
+    fn deleted_there(&self) -> Result<Counted, Unmerged> {
         let mut counted = Counted::default();
-        let Some(base) = &self.base else { return counted };
-        let gone = base.document.entries.iter().filter(|entry| !self.there.places.contains_key(&entry.id));
-        for entry in gone {
-            let is_here = self.here.find(&entry.id).is_some_and(|here| here.essence == entry.essence);
-            *counted.0.entry(entry.essence).or_default() += usize::from(is_here);
+        for (at, [here, there]) in self.places.base.iter().enumerate() {
+            let here = here.and_then(|here| Found::of(self.here, here)).filter(|_| there.is_none());
+            let Some((old, here)) = self.old(Some(at)).zip(here) else { continue };
+            if here.is_in_essence(&old)? {
+                *counted.0.entry(old.said()?.essence).or_default() += 1;
+            }
         }
-        counted
+        Ok(counted)
     }
+}
 
-    /// Refuses a merge where most vectors of entries that a side left alone are new: it embedded
-    /// anew, and vectors of two models are no neighbours of each other.
-    fn must_not_be_embedded_anew(&self) -> Result<(), Unmerged> {
-        let mut sides = vec![(&self.there, &self.here, Version::There)];
-        if let Some(base) = &self.base {
-            sides = vec![(base, &self.here, Version::Here), (base, &self.there, Version::There)];
-        }
-        for (old, new, version) in sides {
-            let (mut alone, mut anew) = (0_usize, 0_usize);
-            for entry in &old.document.entries {
-                let both = old.find(&entry.id).zip(new.find(&entry.id));
-                let Some((old, new)) = both.filter(|(old, new)| old.essence == new.essence) else { continue };
-                alone += 1;
-                anew += usize::from(old.row != new.row);
-            }
-            if anew * 2 > alone {
-                return Err(Unmerged::EmbeddedAnew { version });
-            }
-        }
-        Ok(())
+impl Pick {
+    /// The entry at this place there, as it is.
+    const fn there(at: usize) -> Self {
+        Self { text: Source::There(at), row: (Version::There, at) }
     }
 }
 

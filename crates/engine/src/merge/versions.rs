@@ -1,11 +1,12 @@
 //! The versions as they are read: each for itself, large ones at the same time.
 
-use super::document::Document;
-use super::rows::{self, Rows};
-use super::table::Table;
+use std::io;
+use std::num::NonZeroUsize;
+
+use super::document::{Document, alike};
+use super::rows::Rows;
 use super::{File, Names, Side, Unmerged, Version};
-use crate::fs::at_once;
-use crate::model::Digest;
+use crate::fs::{at_once, each};
 use crate::vault::validate::{Block, Kind};
 
 /// One version as it was read.
@@ -13,12 +14,20 @@ pub(super) struct Read<'a> {
     pub document: Document<'a>,
     /// None for an index whose rows are not understood.
     pub rows: Vec<Option<Rows<'a>>>,
-    /// Digest of each row over all arrays.
-    digests: Vec<Digest>,
+    /// True for each of [`Read::rows`] that is an array.
+    are_arrays: Vec<bool>,
 }
+
+/// Places of an entry in two versions. None if one of them does not have it, or nobody asks.
+pub(super) type Pair = Option<[usize; 2]>;
 
 /// Bytes of a version from which on all versions are read at the same time.
 pub(super) const LARGE: u64 = 16 << 20;
+/// Threads that compare entries, and the parts that they share.
+const THREADS: NonZeroUsize = NonZeroUsize::new(4).unwrap();
+const PARTS: usize = 16;
+/// Entries that are compared on one thread.
+const FEW: usize = 512;
 
 impl<'a> Read<'a> {
     /// Reads the base, the version here and the one there.
@@ -54,13 +63,44 @@ impl<'a> Read<'a> {
                 read => Some(read?),
             });
         }
-        let arrays = rows.iter().zip(&names.rows).filter(|(_, (kind, _))| *kind == Kind::Matrix);
-        let digests = rows::digests(arrays.filter_map(|(rows, _)| rows.as_ref()), entries)?;
-        Ok(Self { document, rows, digests })
+        let are_arrays = names.rows.iter().map(|(kind, _)| *kind == Kind::Matrix).collect();
+        Ok(Self { document, rows, are_arrays })
     }
 
-    pub fn table(&self) -> Result<Table<'_>, Unmerged> {
-        Table::new(&self.document, &self.digests)
+    fn arrays(&self) -> impl Iterator<Item = &Rows<'a>> {
+        let arrays = self.rows.iter().zip(&self.are_arrays).filter(|(_, is_array)| **is_array);
+        arrays.filter_map(|(rows, _)| rows.as_ref())
+    }
+
+    /// For each pair of entries, of this version and the other one, whether their rows are the same
+    /// in all arrays. Many are compared on several threads: the disk is what takes time.
+    pub fn rows_alike(&self, other: &Read<'_>, pairs: &[Pair]) -> io::Result<Vec<bool>> {
+        let arrays: Vec<[&Rows<'_>; 2]> =
+            self.arrays().zip(other.arrays()).map(|(ours, theirs)| [ours, theirs]).collect();
+        let parts: Vec<&[Pair]> = pairs.chunks(pairs.len().div_ceil(PARTS).max(FEW)).collect();
+        let compared = each(THREADS, &parts, |part| {
+            let mut all = vec![true; part.len()];
+            for array in &arrays {
+                let alike = Rows::alike(*array, part.iter().copied())?;
+                all.iter_mut().zip(alike).for_each(|(all, alike)| *all &= alike);
+            }
+            Ok(all)
+        });
+        Ok(compared.into_iter().collect::<io::Result<Vec<_>>>()?.concat())
+    }
+
+    /// For each pair of entries, of this version and the other one, whether their texts have the
+    /// same bytes.
+    pub fn texts_alike(&self, other: &Read<'_>, pairs: &[Pair]) -> io::Result<Vec<bool>> {
+        let value = |of: &Read<'_>, at: usize| of.document.entries.get(at).map(|one| one.value.clone());
+        let spans: Vec<_> = pairs
+            .iter()
+            .map(|pair| pair.and_then(|[ours, theirs]| Some([value(self, ours)?, value(other, theirs)?])))
+            .collect();
+        let blocks = [self.document.block(), other.document.block()];
+        let parts: Vec<_> = spans.chunks(pairs.len().div_ceil(PARTS).max(FEW)).collect();
+        let compared = each(THREADS, &parts, |part| alike(blocks, part.iter().cloned()));
+        Ok(compared.into_iter().collect::<io::Result<Vec<_>>>()?.concat())
     }
 
     pub fn must_be_like(&self, other: &Self, names: &Names) -> Result<(), Unmerged> {

@@ -16,39 +16,89 @@ use super::{Unmerged, Version};
 const AT_ONCE: u64 = 1 << 20;
 
 /// Writes the corpus.
-pub(super) fn corpus<'a>(
+pub(super) fn corpus<'a, 'd>(
     texts: impl ExactSizeIterator<Item = &'a Source>,
-    [here, there]: [&Document<'_>; 2],
+    [here, there]: [&'d Document<'d>; 2],
     around: &Around,
     out: &mut dyn Write,
 ) -> Result<(), Unmerged> {
     let is_empty = texts.len() == 0;
     let gaps = Gaps::of(here, there)?;
-    out.write_all(around.before.as_bytes())?;
-    out.write_all(opening(there))?;
+    let mut out = Copied::to(out);
+    out.write(around.before.as_bytes())?;
+    out.write(opening(there))?;
     for (count, text) in texts.enumerate() {
         match text {
-            _ if count == 0 => out.write_all(gaps.first.as_bytes())?,
-            Source::There(at) | Source::Built(at, _) if *at > 0 => copy(there, &gap(there, *at), out)?,
-            _ => out.write_all(gaps.between.as_bytes())?,
+            _ if count == 0 => out.write(gaps.first.as_bytes())?,
+            Source::There(at) | Source::Built(at, _) if *at > 0 => out.copy(there, gap(there, *at))?,
+            _ => out.write(gaps.between.as_bytes())?,
         }
         match text {
-            Source::Here(at) => copy(here, &span(here, *at), out)?,
-            Source::There(at) => copy(there, &span(there, *at), out)?,
+            Source::Here(at) => out.copy(here, span(here, *at))?,
+            Source::There(at) => out.copy(there, span(there, *at))?,
             Source::Built(at, value) => {
                 let whole = span(there, *at);
                 let before = there.entries.get(*at).map_or(whole.start, |entry| entry.value.start);
-                copy(there, &(whole.start..before), out)?;
-                out.write_all(value.as_bytes())?;
+                out.copy(there, whole.start..before)?;
+                out.write(value.as_bytes())?;
             }
-            Source::New(text) => out.write_all(text.as_bytes())?,
+            Source::New(text) => out.write(text.as_bytes())?,
         }
     }
     if !is_empty {
-        out.write_all(gaps.last.as_bytes())?;
+        out.write(gaps.last.as_bytes())?;
     }
-    out.write_all(closing(there))?;
-    Ok(out.write_all(around.after.as_bytes())?)
+    out.write(closing(there))?;
+    Ok(out.write(around.after.as_bytes())?)
+}
+
+/// Parts of documents, copied one after the other: those that stand beside each other as one.
+struct Copied<'w, 'd> {
+    out: &'w mut dyn Write,
+    /// What comes next.
+    next: Option<(&'d Document<'d>, Range<u64>)>,
+    buffer: Vec<u8>,
+}
+
+impl<'w, 'd> Copied<'w, 'd> {
+    fn to(out: &'w mut dyn Write) -> Self {
+        Self { out, next: None, buffer: Vec::new() }
+    }
+
+    fn copy(&mut self, from: &'d Document<'d>, span: Range<u64>) -> io::Result<()> {
+        match &mut self.next {
+            Some((last, before)) if last.version == from.version && before.end == span.start => {
+                before.end = span.end;
+            }
+            _ => {
+                self.flush()?;
+                self.next = Some((from, span));
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, text: &[u8]) -> io::Result<()> {
+        self.flush()?;
+        self.out.write_all(text)
+    }
+
+    /// Copies what was to come next.
+    fn flush(&mut self) -> io::Result<()> {
+        let Some((from, mut span)) = self.next.take() else { return Ok(()) };
+        while span.start < span.end {
+            let wanted = AT_ONCE.min(span.end - span.start);
+            let len = usize::try_from(wanted).map_err(io::Error::other)?;
+            if self.buffer.len() < len {
+                self.buffer.resize(len, 0);
+            }
+            let part = self.buffer.get_mut(..len).unwrap_or_default();
+            from.block().fill(part, span.start)?;
+            self.out.write_all(part)?;
+            span.start += wanted;
+        }
+        Ok(())
+    }
 }
 
 /// Writes the entries at these places, as they are, into a document of their own, beside these
@@ -66,13 +116,14 @@ pub(super) fn some(
         write!(out, "\n  {}: ", serde_json::Value::from(key))?;
     }
     out.write_all(opening(of))?;
+    let mut copied = Copied::to(out);
     for (count, at) in places.iter().enumerate() {
-        out.write_all(if count == 0 { b"\n  " } else { b",\n  " })?;
-        copy(of, &span(of, *at), out)?;
+        copied.write(if count == 0 { b"\n  " } else { b",\n  " })?;
+        copied.copy(of, span(of, *at))?;
     }
-    out.write_all(b"\n")?;
-    out.write_all(closing(of))?;
-    out.write_all(if key.is_some() { b"\n}\n" } else { b"\n" })
+    copied.write(b"\n")?;
+    copied.write(closing(of))?;
+    copied.write(if key.is_some() { b"\n}\n" } else { b"\n" })
 }
 
 fn opening(document: &Document<'_>) -> &'static [u8] {
@@ -120,20 +171,6 @@ fn gap(document: &Document<'_>, at: usize) -> Range<u64> {
 
 fn span(document: &Document<'_>, at: usize) -> Range<u64> {
     document.entries.get(at).map_or(0..0, |entry| entry.text.clone())
-}
-
-fn copy(document: &Document<'_>, span: &Range<u64>, out: &mut dyn Write) -> io::Result<()> {
-    let mut at = span.start;
-    let longest = AT_ONCE.min(span.end.saturating_sub(span.start));
-    let mut buffer = vec![0; usize::try_from(longest).map_err(io::Error::other)?];
-    while at < span.end {
-        let wanted = usize::try_from(AT_ONCE.min(span.end - at)).map_err(io::Error::other)?;
-        let part = buffer.get_mut(..wanted).unwrap_or_default();
-        document.block().fill(part, at)?;
-        out.write_all(part)?;
-        at += wanted as u64;
-    }
-    Ok(())
 }
 
 /// Writes a file of rows: those of `picks`, in the form of the version that stands.

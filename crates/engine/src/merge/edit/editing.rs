@@ -86,7 +86,7 @@ impl<'d> Editing<'d> {
             if !ids.insert(&edit.id) {
                 return Err(refused(edit, "it is changed twice"));
             }
-            let state = match (self.now(&edit.id), &edit.put) {
+            let state = match (self.now(&edit.id)?, &edit.put) {
                 (None, None) => continue,
                 (Some(_), None) => {
                     step.count -= 1;
@@ -145,14 +145,13 @@ impl<'d> Editing<'d> {
     }
 
     /// State of a memory. None if there is none.
-    fn now(&self, id: &Id) -> Option<Now> {
-        match self.changed.get(id) {
-            Some(state) => state.clone(),
-            None => self.entry(id).map(|(_, entry)| {
-                let content = entry.content;
-                Now { content, text: None, row: None, order: None }
-            }),
+    fn now(&self, id: &Id) -> Result<Option<Now>, Unedited> {
+        if let Some(state) = self.changed.get(id) {
+            return Ok(state.clone());
         }
+        let Some((_, entry)) = self.entry(id) else { return Ok(None) };
+        let content = self.of.document.said(entry)?.content;
+        Ok(Some(Now { content, text: None, row: None, order: None }))
     }
 
     fn entry(&self, id: &Id) -> Option<(usize, &'d Entry)> {
@@ -163,7 +162,7 @@ impl<'d> Editing<'d> {
     /// Refuses a change that was made for another state.
     fn meet(&self, expected: &[Expectation]) -> Result<(), Unedited> {
         for Expectation { id, field, digest } in expected {
-            let now = self.now(id);
+            let now = self.now(id)?;
             let text = match (&now, self.entry(id)) {
                 (Some(Now { text: Some(text), .. }), _) => Some(text.clone()),
                 (Some(_), Some((_, entry))) => Some(self.of.document.text(&entry.value)?),

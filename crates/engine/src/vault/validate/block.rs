@@ -6,6 +6,8 @@ use crate::fs::ReadFile;
 
 /// Buffer size in bytes: large enough that system calls cost little.
 const BUFFER: usize = 256 << 10;
+/// Most bytes that are kept behind a mark.
+pub(crate) const LONGEST_MARKED: usize = 64 << 20;
 
 /// Open file of known length.
 #[derive(Clone, Copy)]
@@ -22,7 +24,7 @@ impl<'a> Block<'a> {
     }
 
     #[cfg(test)]
-    pub(super) const fn in_blocks_of(self, buffer: usize) -> Self {
+    pub(crate) const fn in_blocks_of(self, buffer: usize) -> Self {
         Self { buffer, ..self }
     }
 
@@ -37,7 +39,8 @@ impl<'a> Block<'a> {
 
     /// Stream of the bytes from `start` to `end`.
     pub(crate) fn stream(&self, start: u64, end: u64) -> Stream<'a> {
-        Stream { block: *self, at: start, end, buffer: vec![0; self.buffer], from: 0, filled: 0 }
+        let buffer = vec![0; self.buffer];
+        Stream { block: *self, at: start, end, buffer, from: 0, filled: 0, mark: None }
     }
 }
 
@@ -49,6 +52,8 @@ pub(crate) struct Stream<'a> {
     buffer: Vec<u8>,
     from: usize,
     filled: usize,
+    /// Place in the buffer from which on bytes stay.
+    mark: Option<usize>,
 }
 
 impl Stream<'_> {
@@ -56,12 +61,31 @@ impl Stream<'_> {
     /// the previous block.
     pub(crate) fn next_block(&mut self) -> io::Result<&[u8]> {
         let left = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX);
-        let wanted = left.min(self.buffer.len());
-        (self.from, self.filled) = (0, 0);
-        self.block.fill(self.buffer.get_mut(..wanted).unwrap_or_default(), self.at)?;
-        self.filled = wanted;
+        let wanted = left.min(self.block.buffer);
+        self.mark = self.mark.filter(|mark| self.filled - mark <= LONGEST_MARKED);
+        let kept = self.mark.map_or(0, |mark| self.filled - mark);
+        if self.mark.is_some_and(|mark| mark > 0) {
+            self.buffer.copy_within(self.filled - kept..self.filled, 0);
+            self.mark = Some(0);
+        }
+        (self.from, self.filled) = (kept, kept);
+        if self.buffer.len() < kept + wanted {
+            self.buffer.resize(kept + wanted, 0);
+        }
+        self.block.fill(self.buffer.get_mut(kept..kept + wanted).unwrap_or_default(), self.at)?;
+        self.filled += wanted;
         self.at += wanted as u64;
         Ok(self.ready())
+    }
+
+    /// Keeps the bytes from the next one on, up to the next mark.
+    pub(crate) const fn mark(&mut self) {
+        self.mark = Some(self.from);
+    }
+
+    /// Bytes that were passed since the mark. None if there are too many.
+    pub(crate) fn marked(&self) -> Option<&[u8]> {
+        self.buffer.get(self.mark?..self.from)
     }
 
     /// Rest of the last block.

@@ -44,6 +44,11 @@ impl<'a> Json<'a> {
         &self.text
     }
 
+    /// Keeps the bytes from the next one on: see [`Text::marked`].
+    pub(crate) const fn mark(&mut self) {
+        self.text.mark();
+    }
+
     /// Walks through the array that starts here, and returns its number of elements. `element` must
     /// skip each.
     pub(crate) fn array(

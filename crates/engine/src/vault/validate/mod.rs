@@ -36,7 +36,7 @@ pub use group::{Fault, check};
 use super::FileChanged;
 use crate::fs::Fs;
 use crate::model::{Facts, FileStat, Role, VaultPath, stem};
-pub(crate) use block::Block;
+pub(crate) use block::{Block, LONGEST_MARKED};
 pub(crate) use json::{Json, JsonError};
 pub(crate) use text::Text;
 

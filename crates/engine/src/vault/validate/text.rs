@@ -32,6 +32,16 @@ impl<'a> Text<'a> {
         self.stream.pass(count);
     }
 
+    /// Keeps the bytes from the next one on, up to the next mark.
+    pub(crate) const fn mark(&mut self) {
+        self.stream.mark();
+    }
+
+    /// Bytes that were passed since the mark. None if there are too many.
+    pub(crate) fn marked(&self) -> Option<&[u8]> {
+        self.stream.marked()
+    }
+
     /// Position of the next byte in the file.
     pub(crate) fn position(&self) -> u64 {
         self.stream.position()

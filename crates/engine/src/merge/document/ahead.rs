@@ -1,0 +1,76 @@
+//! Parts of files that are mostly read from the beginning to the end.
+
+use std::io;
+use std::ops::Range;
+
+use super::LONGEST;
+use crate::merge::{Unmerged, Version};
+use crate::vault::validate::Block;
+
+/// Bytes read at once.
+const AHEAD: u64 = 512 << 10;
+/// Bytes between two parts of which the second one follows the first.
+const NEAR: u64 = 4 << 10;
+
+/// Bytes of a file that were read last.
+#[derive(Default)]
+pub(in crate::merge) struct Ahead {
+    bytes: Vec<u8>,
+    from: u64,
+}
+
+impl Ahead {
+    /// Bytes of a part of the file.
+    pub(in crate::merge) fn bytes(&mut self, block: Block<'_>, span: &Range<u64>) -> io::Result<&[u8]> {
+        let len = span.end - span.start;
+        let there = self.from..self.from + self.bytes.len() as u64;
+        if len == 0 {
+            return Ok(&[]);
+        }
+        if span.start < there.start || span.end > there.end {
+            // A part is read by itself until one follows another: then more will be wanted.
+            let follows = !there.is_empty() && (there.start..=there.end + NEAR).contains(&span.start);
+            let more = if follows { len.max(AHEAD) } else { len };
+            let wanted = more.min(block.len() - span.start);
+            self.bytes.resize(usize::try_from(wanted).map_err(io::Error::other)?, 0);
+            self.from = span.start;
+            if let Err(error) = block.fill(&mut self.bytes, span.start) {
+                self.bytes.clear();
+                return Err(error);
+            }
+        }
+        let start = usize::try_from(span.start - self.from).map_err(io::Error::other)?;
+        let len = usize::try_from(len).map_err(io::Error::other)?;
+        Ok(self.bytes.get(start..start + len).unwrap_or_default())
+    }
+
+    /// Text of a part of a document.
+    pub(super) fn text(
+        &mut self,
+        block: Block<'_>,
+        span: &Range<u64>,
+        version: Version,
+    ) -> Result<&str, Unmerged> {
+        if span.end - span.start > LONGEST {
+            return Err(Unmerged::TooLong { version, at: span.start });
+        }
+        let bytes = self.bytes(block, span)?;
+        std::str::from_utf8(bytes).map_err(|error| Unmerged::Damaged { version, why: error.to_string() })
+    }
+}
+
+/// For each pair of parts of two files whether both have the same bytes.
+pub(in crate::merge) fn alike(
+    [one, other]: [Block<'_>; 2],
+    pairs: impl Iterator<Item = Option<[Range<u64>; 2]>>,
+) -> io::Result<Vec<bool>> {
+    let (mut ours, mut theirs) = (Ahead::default(), Ahead::default());
+    let alike = |pair: Option<[Range<u64>; 2]>| {
+        let Some([here, there]) = pair.filter(|[one, other]| one.end - one.start == other.end - other.start)
+        else {
+            return Ok(false);
+        };
+        Ok(ours.bytes(one, &here)? == theirs.bytes(other, &there)?)
+    };
+    pairs.map(alike).collect()
+}
