@@ -9,6 +9,8 @@ use crate::vault::validate::Block;
 
 /// Bytes read at once.
 const AHEAD: u64 = 512 << 10;
+/// Bytes compared at once.
+const PIECE: usize = 1 << 20;
 /// Bytes between two parts of which the second one follows the first.
 const NEAR: u64 = 4 << 10;
 
@@ -65,12 +67,20 @@ pub(in crate::merge) fn alike(
     pairs: impl Iterator<Item = Option<[Range<u64>; 2]>>,
 ) -> io::Result<Vec<bool>> {
     let (mut ours, mut theirs) = (Ahead::default(), Ahead::default());
-    let alike = |pair: Option<[Range<u64>; 2]>| {
-        let Some([here, there]) = pair.filter(|[one, other]| one.end - one.start == other.end - other.start)
-        else {
+    let mut same = |[here, there]: [Range<u64>; 2]| {
+        let len = here.end - here.start;
+        if len != there.end - there.start {
             return Ok(false);
-        };
-        Ok(ours.bytes(one, &here)? == theirs.bytes(other, &there)?)
+        }
+        // In pieces: a file of somebody else may have rows of any length.
+        for at in (0..len).step_by(PIECE) {
+            let part = |span: &Range<u64>| span.start + at..span.end.min(span.start + at + PIECE as u64);
+            if ours.bytes(one, &part(&here))? != theirs.bytes(other, &part(&there))? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     };
+    let alike = |pair: Option<[Range<u64>; 2]>| pair.map_or(Ok(false), &mut same);
     pairs.map(alike).collect()
 }
