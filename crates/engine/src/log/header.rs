@@ -10,9 +10,10 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::format::{VAULT, decode_header, encode_header, header_key, parse_header_key};
+use super::take_in::READS;
 use super::{Log, LogError};
-use crate::model::{VaultHeader, VaultId, limits};
-use crate::remote::{Remote, RemoteErrorKind, Span, list_all};
+use crate::model::{Digest, VaultHeader, VaultId, limits};
+use crate::remote::{Remote, RemoteError, RemoteErrorKind, Span, list_all};
 
 /// All of a header.
 const WHOLE: Span = Span::UpTo(limits::HEADER_STORED);
@@ -91,16 +92,26 @@ impl Log {
         self.headers.get(&vault).ok_or_else(|| LogError::corrupt(header_key(vault), "it is missing"))
     }
 
-    /// Reads a header, and caches it. One that is damaged is read again: the way here may have
-    /// damaged it, and all commits of the vault depend on it.
+    /// Reads a header, and caches it. All commits of the vault depend on it: one that is damaged
+    /// twice in the same way is damaged in the bucket, and one that is another each time was damaged
+    /// on the way, which says nothing of it.
     async fn read_header(&self, key: &str) -> Result<VaultHeader, LogError> {
-        let mut bytes = self.remote.get(key, WHOLE).await?;
-        if let Err(error) = decode_header(key, &bytes) {
-            tracing::debug!(%error, "a header is read again: the way here may have damaged it");
-            bytes = self.remote.get(key, WHOLE).await?;
+        let mut before = None;
+        for _ in 0..READS {
+            let bytes = self.remote.get(key, WHOLE).await?;
+            let digest = Digest::of(&bytes);
+            match decode_header(key, &bytes) {
+                Ok(header) => {
+                    self.cache.put(key, &bytes);
+                    return Ok(header);
+                }
+                Err(error) if before == Some(digest) => return Err(error),
+                Err(error) => {
+                    tracing::debug!(%error, "a header is read again: the way here may have damaged it");
+                }
+            }
+            before = Some(digest);
         }
-        let header = decode_header(key, &bytes)?;
-        self.cache.put(key, &bytes);
-        Ok(header)
+        Err(RemoteError::new(RemoteErrorKind::Malformed, "get", key).into())
     }
 }

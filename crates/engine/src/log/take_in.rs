@@ -17,7 +17,7 @@ use crate::remote::RemoteErrorKind;
 const PARALLEL_READS: usize = 8;
 /// Number of reads of an object whose bytes are damaged differently each time: then the network
 /// damages them.
-const READS: usize = 3;
+pub(super) const READS: usize = 3;
 /// Missing packs that are looked for again with each refresh.
 const PACKS_AT_ONCE: usize = 4;
 

@@ -73,10 +73,17 @@ impl Hand<'_> {
     /// Visible content at the step's path; no link is followed.
     pub fn what_visible(&self, step: &Step) -> Result<What, IoAt> {
         let visible = self.visible(step);
-        match check_folders(self.fs, self.layout.root(), step.relative())
-            .at("look at the folders of", &visible)?
-        {
-            Folders::Real => self.what(&self.whole(&visible, step)?, step),
+        let folders = || {
+            check_folders(self.fs, self.layout.root(), step.relative()).at("look at the folders of", &visible)
+        };
+        match folders()? {
+            Folders::Real => match self.what(&self.whole(&visible, step)?, step)? {
+                // Behind a link that has come since the look at the folders, nothing is seen.
+                What::Nothing if matches!(folders()?, Folders::Blocked(_, FileKind::Symlink)) => {
+                    Ok(What::Other)
+                }
+                found => Ok(found),
+            },
             Folders::Missing | Folders::Blocked(_, FileKind::File) => Ok(What::Nothing),
             Folders::Blocked(..) => Ok(What::Other),
         }

@@ -263,8 +263,10 @@ impl Site {
     }
 
     fn link(&mut self, path: &str, now: i64) {
-        // The file may be in a folder that was moved away, and comes back for this.
+        // The file may be in a folder that was moved away, and comes back for this: perhaps under
+        // another letter case.
         self.unlink_above(path, now);
+        let path = &self.spelled(path);
         self.delete(path, now);
         self.make_way(path, now);
         let (slot, ino) = (self.state.slot(&absolute(path)).unwrap(), self.state.add(FileKind::Symlink, now));
