@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::format::{VAULT, decode_header, encode_header, header_key, parse_header_key};
-use super::take_in::READS;
+use super::steady::{Steady, read_steadily};
 use super::{Log, LogError};
-use crate::model::{Digest, VaultHeader, VaultId, limits};
+use crate::model::{VaultHeader, VaultId, limits};
 use crate::remote::{Remote, RemoteError, RemoteErrorKind, Span, list_all};
 
 /// All of a header.
@@ -96,22 +96,14 @@ impl Log {
     /// twice in the same way is damaged in the bucket, and one that is another each time was damaged
     /// on the way, which says nothing of it.
     async fn read_header(&self, key: &str) -> Result<VaultHeader, LogError> {
-        let mut before = None;
-        for _ in 0..READS {
-            let bytes = self.remote.get(key, WHOLE).await?;
-            let digest = Digest::of(&bytes);
-            match decode_header(key, &bytes) {
-                Ok(header) => {
-                    self.cache.put(key, &bytes);
-                    return Ok(header);
-                }
-                Err(error) if before == Some(digest) => return Err(error),
-                Err(error) => {
-                    tracing::debug!(%error, "a header is read again: the way here may have damaged it");
-                }
+        let open = |bytes: &Bytes| Ok((decode_header(key, bytes)?, bytes.clone()));
+        match read_steadily(self.remote.as_ref(), key, WHOLE, open).await? {
+            Steady::Opened((header, bytes)) => {
+                self.cache.put(key, &bytes);
+                Ok(header)
             }
-            before = Some(digest);
+            Steady::Wrong(error, _) => Err(error),
+            Steady::Unsteady => Err(RemoteError::new(RemoteErrorKind::Malformed, "get", key).into()),
         }
-        Err(RemoteError::new(RemoteErrorKind::Malformed, "get", key).into())
     }
 }

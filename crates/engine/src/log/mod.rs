@@ -41,6 +41,7 @@ mod rules;
 mod sift;
 mod snapshot;
 mod start;
+mod steady;
 mod sum;
 mod survey;
 mod take_in;

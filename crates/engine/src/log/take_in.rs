@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 
 use super::aside::Lack;
@@ -9,15 +10,13 @@ use super::format::commit_key;
 use super::frame::{Outline, outline};
 use super::read::{Listed, Seen};
 use super::sift::{Sifted, sift};
+use super::steady::{Steady, read_steadily};
 use super::{Log, LogError, Node};
-use crate::model::{Commit, CommitKey, Digest, PackId, limits};
-use crate::remote::RemoteErrorKind;
+use crate::model::{Commit, CommitKey, PackId, limits};
+use crate::remote::{RemoteErrorKind, Span};
 
 /// Number of concurrent reads of commits.
 const PARALLEL_READS: usize = 8;
-/// Number of reads of an object whose bytes are damaged differently each time: then the network
-/// damages them.
-pub(super) const READS: usize = 3;
 /// Missing packs that are looked for again with each refresh.
 const PACKS_AT_ONCE: usize = 4;
 
@@ -101,7 +100,7 @@ impl Log {
         self.settle_batch(batch, listed)
     }
 
-    /// Reads an object. One that is damaged twice in the same way is damaged in the bucket.
+    /// Reads an object.
     async fn read_listed(&self, key: CommitKey, seen: Option<Seen>) -> Result<Read, LogError> {
         if let Some(Seen { size, .. }) = seen.filter(|seen| seen.size > limits::COMMIT_STORED) {
             let why = format!("it has {size} bytes: expected at most {}", limits::COMMIT_STORED);
@@ -110,28 +109,19 @@ impl Log {
         if let Some(commit) = self.cached_commit(key) {
             return Ok(Read::Commit(Box::new(commit)));
         }
-        let mut before = None;
-        for _ in 0..READS {
-            let bytes = match self.get_commit(key).await {
-                Ok(bytes) => bytes,
-                Err(error) if error.kind == RemoteErrorKind::NotFound => return Ok(Read::Missing),
-                Err(error) if error.kind.of_the_object() => {
-                    return Ok(Read::Lacking(Lack::Damaged(error.to_string())));
-                }
-                Err(error) => return Err(error.into()),
-            };
-            let digest = Digest::of(&bytes);
-            match self.opened_commit(key, &bytes) {
-                Ok(commit) => return Ok(Read::Commit(Box::new(commit))),
-                Err(error) if before != Some(digest) => {
-                    tracing::debug!(%error, "a commit is read again: the way here may have damaged it");
-                }
-                Err(error @ LogError::Newer { .. }) => return Ok(Read::Newer(outline(&bytes), error)),
-                Err(error) => return Ok(Read::Lacking(Lack::Damaged(error.cause()))),
+        let (name, span) = (commit_key(key), Span::UpTo(limits::COMMIT_STORED));
+        let open = |bytes: &Bytes| self.opened_commit(key, bytes);
+        match read_steadily(self.remote.as_ref(), &name, span, open).await {
+            Ok(Steady::Opened(commit)) => Ok(Read::Commit(Box::new(commit))),
+            Ok(Steady::Wrong(error @ LogError::Newer { .. }, bytes)) => {
+                Ok(Read::Newer(outline(&bytes), error))
             }
-            before = Some(digest);
+            Ok(Steady::Wrong(error, _)) => Ok(Read::Lacking(Lack::Damaged(error.cause()))),
+            Ok(Steady::Unsteady) => Err(LogError::corrupt(name, "each time that it is read it is another")),
+            Err(error) if error.kind == RemoteErrorKind::NotFound => Ok(Read::Missing),
+            Err(error) if error.kind.of_the_object() => Ok(Read::Lacking(Lack::Damaged(error.to_string()))),
+            Err(error) => Err(error.into()),
         }
-        Err(LogError::corrupt(commit_key(key), "each time that it is read it is another"))
     }
 
     /// Cause why the header of a commit's vault cannot be used.

@@ -18,7 +18,8 @@ use super::value::{Unread, digest, digest_of_members, members};
 use super::{Names, Unmerged, Version};
 use crate::model::Digest;
 use crate::vault::validate::{Block, Json, JsonError, LONGEST_MARKED, Text};
-pub(super) use ahead::{Ahead, alike};
+use ahead::Ahead;
+pub(super) use ahead::{alike, same};
 use scan::{Container, Scan};
 
 /// Longest entry, and the longest frame, in bytes.
@@ -94,7 +95,7 @@ pub(super) struct Entry {
     said: OnceCell<Said>,
 }
 
-/// What an entry says, however it is spelled.
+/// Content of an entry, however it is spelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Said {
     /// Digest of its content, without the id.
@@ -169,7 +170,7 @@ impl<'a> Document<'a> {
         Ok(self.ahead.borrow_mut().text(self.block, span, self.version)?.to_owned())
     }
 
-    /// What an entry says.
+    /// Content of an entry, which is read when it is first asked for.
     pub(super) fn said(&self, entry: &Entry) -> Result<Said, Unmerged> {
         if let Some(said) = entry.said.get() {
             return Ok(*said);

@@ -257,7 +257,7 @@ impl Merged<'_> {
         match self.whole {
             Some(version) => {
                 let block = if version == Version::Here { here.block() } else { there.block() };
-                Ok(copy(block, out)?)
+                Ok(block.copy(0..block.len(), &mut Vec::new(), out)?)
             }
             None => {
                 let texts = self.picked.picks.iter().map(|pick| &pick.text);
@@ -275,7 +275,9 @@ impl Merged<'_> {
             let [here, there] = &self.sides;
             let side = if version == Version::Here { here } else { there };
             let file = side.rows.get(at);
-            return file.map_or(Ok(()), |file| copy(Block::new(file.file, file.len), out));
+            return file.map_or(Ok(()), |file| {
+                Block::new(file.file, file.len).copy(0..file.len, &mut Vec::new(), out)
+            });
         }
         let Some(Some(Joined { sides: [here, there], ids })) = self.rows.get(at) else { return Ok(()) };
         write::rows(&self.picked.picks, [here, there], ids.as_ref(), out)
@@ -324,19 +326,9 @@ fn begin(text: &str) -> String {
 
 /// True if all files of two versions have the same bytes.
 fn same(one: &Side<'_>, other: &Side<'_>) -> io::Result<bool> {
-    for (one, other) in files(one).iter().zip(&files(other)) {
-        if one.len() != other.len() {
+    for (one, other) in files(one).into_iter().zip(files(other)) {
+        if !document::same([one, other], [0..one.len(), 0..other.len()])? {
             return Ok(false);
-        }
-        let (mut ours, mut theirs) = (one.stream(0, one.len()), other.stream(0, other.len()));
-        loop {
-            let part = ours.next_block()?;
-            if part != theirs.next_block()? {
-                return Ok(false);
-            }
-            if part.is_empty() {
-                break;
-            }
         }
     }
     Ok(true)
@@ -345,15 +337,4 @@ fn same(one: &Side<'_>, other: &Side<'_>) -> io::Result<bool> {
 fn files<'a>(side: &Side<'a>) -> Vec<Block<'a>> {
     let all = std::iter::once(&side.corpus).chain(&side.rows);
     all.map(|file| Block::new(file.file, file.len)).collect()
-}
-
-fn copy(block: Block<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let mut stream = block.stream(0, block.len());
-    loop {
-        let part = stream.next_block()?;
-        if part.is_empty() {
-            return Ok(());
-        }
-        out.write_all(part)?;
-    }
 }

@@ -5,8 +5,9 @@
 //! flat FAISS indexes.
 
 use std::io::{self, Write};
+use std::ops::Range;
 
-use super::document::alike;
+use super::document::{alike, same};
 use super::{Unmerged, Version};
 use crate::model::Digest;
 use crate::vault::validate::npy::{self, Dtype};
@@ -14,7 +15,7 @@ use crate::vault::validate::{Block, ExamineError, Kind, flat};
 
 /// Type of the elements of a FAISS index, in the words of numpy.
 pub(super) const FLOATS: &str = "<f4";
-/// Bytes copied or hashed at once.
+/// Bytes hashed at once.
 const AT_ONCE: usize = 1 << 20;
 /// numpy pads its headers to a multiple of this.
 const ALIGNED: usize = 64;
@@ -127,18 +128,8 @@ impl<'a> Rows<'a> {
         if !is_alike || !matches!(&array.form, Form::Matrix { dtype, .. } if dtype == FLOATS) {
             return Ok(false);
         }
-        let end = |rows: &Self| rows.start + rows.count * rows.width as u64;
-        let mut ours = self.block.stream(self.start, end(self));
-        let mut theirs = array.block.stream(array.start, end(array));
-        loop {
-            let part = ours.next_block()?;
-            if part != theirs.next_block()? {
-                return Ok(false);
-            }
-            if part.is_empty() {
-                return Ok(true);
-            }
-        }
+        let all = |rows: &Self| rows.start..rows.start + rows.count * rows.width as u64;
+        same([self.block, array.block], [all(self), all(array)])
     }
 
     /// Ids of the rows that are left from these places, and of new ones. None if nobody knows those
@@ -157,11 +148,7 @@ impl<'a> Rows<'a> {
         [here, there]: [&Self; 2],
         pairs: impl Iterator<Item = Option<[usize; 2]>>,
     ) -> io::Result<Vec<bool>> {
-        let span = |rows: &Self, at: usize| {
-            let start = rows.start + at as u64 * rows.width as u64;
-            start..start + rows.width as u64
-        };
-        let spans = pairs.map(|pair| pair.map(|[ours, theirs]| [span(here, ours), span(there, theirs)]));
+        let spans = pairs.map(|pair| pair.map(|[ours, theirs]| [here.span(ours, 1), there.span(theirs, 1)]));
         alike([here.block, there.block], spans)
     }
 
@@ -197,31 +184,20 @@ impl<'a> Rows<'a> {
             let bytes = buffer.get_mut(..part.len() * self.width).unwrap_or_default();
             self.block.fill(bytes, self.start + (at * each * self.width) as u64)?;
             for (digest, row) in part.iter_mut().zip(bytes.chunks(self.width)) {
-                *digest = with_row(digest, row, &mut whole);
+                // In one piece: what is hashed part by part is hashed several times as slowly.
+                whole.clear();
+                whole.extend_from_slice(digest.as_bytes());
+                whole.extend_from_slice(row);
+                *digest = Digest::of(&whole);
             }
         }
         Ok(())
     }
 
-    /// Copies `count` rows from the row `first` on, by way of the buffer.
-    fn copy(
-        &self,
-        (first, count): (usize, usize),
-        buffer: &mut Vec<u8>,
-        out: &mut dyn Write,
-    ) -> io::Result<()> {
-        let (mut at, end) = (first * self.width, (first + count) * self.width);
-        while at < end {
-            let len = AT_ONCE.min(end - at);
-            if buffer.len() < len {
-                buffer.resize(len, 0);
-            }
-            let part = buffer.get_mut(..len).unwrap_or_default();
-            self.block.fill(part, self.start + at as u64)?;
-            out.write_all(part)?;
-            at += len;
-        }
-        Ok(())
+    /// Place of `count` rows from the row `first` on.
+    const fn span(&self, first: usize, count: usize) -> Range<u64> {
+        let start = self.start + first as u64 * self.width as u64;
+        start..start + count as u64 * self.width as u64
     }
 
     /// Head of a file like this one with `count` rows. Its own bytes, if that is its number.
@@ -291,7 +267,7 @@ pub(super) fn write<'r, 'a: 'r>(
     let mut buffer = Vec::new();
     for run in runs {
         match run {
-            Run::Of(from, first, count) => from.copy((first, count), &mut buffer, out)?,
+            Run::Of(from, first, count) => from.block.copy(from.span(first, count), &mut buffer, out)?,
             Run::New(row) => out.write_all(row)?,
         }
     }
@@ -333,13 +309,4 @@ pub(super) fn digests<'r, 'a: 'r>(
         array.add_to(&mut digests)?;
     }
     Ok(digests)
-}
-
-/// Digest of a digest and the bytes of a row: in one piece, since what is hashed part by part is
-/// hashed several times as slowly.
-fn with_row(digest: &Digest, row: &[u8], whole: &mut Vec<u8>) -> Digest {
-    whole.clear();
-    whole.extend_from_slice(digest.as_bytes());
-    whole.extend_from_slice(row);
-    Digest::of(whole)
 }

@@ -73,34 +73,29 @@ impl<'a> Read<'a> {
     }
 
     /// For each pair of entries, of this version and the other one, whether their rows are the same
-    /// in all arrays. Many are compared on several threads: the disk is what takes time.
+    /// in all arrays.
     pub fn rows_alike(&self, other: &Read<'_>, pairs: &[Pair]) -> io::Result<Vec<bool>> {
         let arrays: Vec<[&Rows<'_>; 2]> =
             self.arrays().zip(other.arrays()).map(|(ours, theirs)| [ours, theirs]).collect();
-        let parts: Vec<&[Pair]> = pairs.chunks(pairs.len().div_ceil(PARTS).max(FEW)).collect();
-        let compared = each(THREADS, &parts, |part| {
+        in_parts(pairs, |part| {
             let mut all = vec![true; part.len()];
             for array in &arrays {
                 let alike = Rows::alike(*array, part.iter().copied())?;
                 all.iter_mut().zip(alike).for_each(|(all, alike)| *all &= alike);
             }
             Ok(all)
-        });
-        Ok(compared.into_iter().collect::<io::Result<Vec<_>>>()?.concat())
+        })
     }
 
     /// For each pair of entries, of this version and the other one, whether their texts have the
     /// same bytes.
     pub fn texts_alike(&self, other: &Read<'_>, pairs: &[Pair]) -> io::Result<Vec<bool>> {
         let value = |of: &Read<'_>, at: usize| of.document.entries.get(at).map(|one| one.value.clone());
-        let spans: Vec<_> = pairs
-            .iter()
-            .map(|pair| pair.and_then(|[ours, theirs]| Some([value(self, ours)?, value(other, theirs)?])))
-            .collect();
+        let spans =
+            |pair: &Pair| pair.and_then(|[ours, theirs]| Some([value(self, ours)?, value(other, theirs)?]));
+        let spans: Vec<_> = pairs.iter().map(spans).collect();
         let blocks = [self.document.block(), other.document.block()];
-        let parts: Vec<_> = spans.chunks(pairs.len().div_ceil(PARTS).max(FEW)).collect();
-        let compared = each(THREADS, &parts, |part| alike(blocks, part.iter().cloned()));
-        Ok(compared.into_iter().collect::<io::Result<Vec<_>>>()?.concat())
+        in_parts(&spans, |part| alike(blocks, part.iter().cloned()))
     }
 
     pub fn must_be_like(&self, other: &Self, names: &Names) -> Result<(), Unmerged> {
@@ -115,4 +110,14 @@ impl<'a> Read<'a> {
             _ => Ok(()),
         })
     }
+}
+
+/// Compares entries, many of them on several threads.
+fn in_parts<T: Sync>(
+    pairs: &[T],
+    compare: impl Fn(&[T]) -> io::Result<Vec<bool>> + Sync,
+) -> io::Result<Vec<bool>> {
+    let parts: Vec<&[T]> = pairs.chunks(pairs.len().div_ceil(PARTS).max(FEW)).collect();
+    let compared = each(THREADS, &parts, |part| compare(part));
+    Ok(compared.into_iter().collect::<io::Result<Vec<_>>>()?.concat())
 }

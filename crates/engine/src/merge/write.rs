@@ -12,9 +12,6 @@ use super::rows::{self, Rows, Run};
 use super::table::{Pick, Source};
 use super::{Unmerged, Version};
 
-/// Bytes copied at once.
-const AT_ONCE: u64 = 1 << 20;
-
 /// Writes the corpus.
 pub(super) fn corpus<'a, 'd>(
     texts: impl ExactSizeIterator<Item = &'a Source>,
@@ -85,19 +82,8 @@ impl<'w, 'd> Copied<'w, 'd> {
 
     /// Copies what was to come next.
     fn flush(&mut self) -> io::Result<()> {
-        let Some((from, mut span)) = self.next.take() else { return Ok(()) };
-        while span.start < span.end {
-            let wanted = AT_ONCE.min(span.end - span.start);
-            let len = usize::try_from(wanted).map_err(io::Error::other)?;
-            if self.buffer.len() < len {
-                self.buffer.resize(len, 0);
-            }
-            let part = self.buffer.get_mut(..len).unwrap_or_default();
-            from.block().fill(part, span.start)?;
-            self.out.write_all(part)?;
-            span.start += wanted;
-        }
-        Ok(())
+        let Some((from, span)) = self.next.take() else { return Ok(()) };
+        from.block().copy(span, &mut self.buffer, self.out)
     }
 }
 

@@ -61,14 +61,33 @@ impl Ahead {
     }
 }
 
+/// True if two parts of files have the same bytes.
+pub(in crate::merge) fn same(files: [Block<'_>; 2], parts: [Range<u64>; 2]) -> io::Result<bool> {
+    Pair::of(files).same(parts)
+}
+
 /// For each pair of parts of two files whether both have the same bytes.
 pub(in crate::merge) fn alike(
-    [one, other]: [Block<'_>; 2],
+    files: [Block<'_>; 2],
     pairs: impl Iterator<Item = Option<[Range<u64>; 2]>>,
 ) -> io::Result<Vec<bool>> {
-    let (mut ours, mut theirs) = (Ahead::default(), Ahead::default());
-    let mut same = |[here, there]: [Range<u64>; 2]| {
-        let len = here.end - here.start;
+    let mut files = Pair::of(files);
+    pairs.map(|pair| pair.map_or(Ok(false), |parts| files.same(parts))).collect()
+}
+
+/// Two files that are read side by side.
+struct Pair<'a> {
+    files: [Block<'a>; 2],
+    ahead: [Ahead; 2],
+}
+
+impl<'a> Pair<'a> {
+    fn of(files: [Block<'a>; 2]) -> Self {
+        Self { files, ahead: Default::default() }
+    }
+
+    fn same(&mut self, [here, there]: [Range<u64>; 2]) -> io::Result<bool> {
+        let (len, [one, other], [ours, theirs]) = (here.end - here.start, self.files, &mut self.ahead);
         if len != there.end - there.start {
             return Ok(false);
         }
@@ -80,7 +99,5 @@ pub(in crate::merge) fn alike(
             }
         }
         Ok(true)
-    };
-    let alike = |pair: Option<[Range<u64>; 2]>| pair.map_or(Ok(false), &mut same);
-    pairs.map(alike).collect()
+    }
 }

@@ -7,12 +7,12 @@ use std::ops::Range;
 use super::{Entry, ID, Id, Shape};
 use crate::merge::value::{is_number, number};
 use crate::merge::{Unmerged, Version};
-use crate::vault::validate::{Json, JsonError};
+use crate::vault::validate::{Json, JsonError, Name};
 
 /// Longest id in the text of a map, in bytes.
 const LONGEST_ID: usize = 64 << 10;
 
-/// What is looked for in a document.
+/// Search of a document for its entries.
 #[derive(Clone, Copy)]
 pub(super) struct Scan<'s> {
     /// Member that holds the entries, if the document has it.
@@ -69,7 +69,7 @@ impl Scan<'_> {
                 twice |= inner.is_some();
                 inner = Some(self.container(json, true)?);
             } else if inner.is_none() {
-                self.of_map(json, (name.at, name.text), &mut entries)?;
+                self.of_map(json, name, &mut entries)?;
             } else {
                 must_be_short(json, name.text)?;
                 json.skip()?;
@@ -90,10 +90,7 @@ impl Scan<'_> {
                 Shape::List
             }
             b'{' => {
-                json.members(LONGEST_ID, |json, name| {
-                    json.token()?;
-                    self.of_map(json, (name.at, name.text), &mut entries)
-                })?;
+                json.members(LONGEST_ID, |json, name| self.of_map(json, name, &mut entries))?;
                 Shape::Map
             }
             _ => return json.wrong("expected an array or an object"),
@@ -103,27 +100,21 @@ impl Scan<'_> {
     }
 
     fn of_list(self, json: &mut Json<'_>, entries: &mut Entries) -> Result<(), JsonError> {
-        json.token()?;
         let (seen, value) = self.value(json, entries.entries.len(), Shape::List, &entries.numbered)?;
         entries.push(seen, value.clone(), value, self.version);
         Ok(())
     }
 
-    /// The value of an entry whose name stands at `at`.
-    fn of_map(
-        self,
-        json: &mut Json<'_>,
-        (at, name): (u64, &[u8]),
-        entries: &mut Entries,
-    ) -> Result<(), JsonError> {
-        must_be_short(json, name)?;
-        let name = match text_of(name) {
-            Ok(name) => name,
+    /// The value of the entry of this name.
+    fn of_map(self, json: &mut Json<'_>, name: Name<'_>, entries: &mut Entries) -> Result<(), JsonError> {
+        must_be_short(json, name.text)?;
+        let id = match name.plain() {
+            Ok(id) => id,
             Err(why) => return json.wrong(why),
         };
         let (mut seen, value) = self.value(json, entries.entries.len(), Shape::Map, &entries.numbered)?;
-        seen.id = Some(Id::text(&name));
-        entries.push(seen, at..value.end, value, self.version);
+        seen.id = Some(Id::text(&id));
+        entries.push(seen, name.at..value.end, value, self.version);
         Ok(())
     }
 
@@ -135,10 +126,11 @@ impl Scan<'_> {
         shape: Shape,
         numbered: &Numbered,
     ) -> Result<(Seen, Range<u64>), JsonError> {
+        let first = json.token()?;
         json.mark();
         let start = json.text().position();
         let mut seen = Seen::default();
-        if json.token()? == b'{' {
+        if first == b'{' {
             let mut names: Vec<String> = Vec::new();
             json.members(usize::MAX, |json, name| {
                 json.token()?;
@@ -146,7 +138,7 @@ impl Scan<'_> {
                 json.skip()?;
                 let value = json.text().marked().and_then(|all| all.get(usize::try_from(from).ok()?..));
                 let value = value.unwrap_or_default();
-                let name = match text_of(name.text) {
+                let name = match name.plain() {
                     Ok(name) => name,
                     Err(why) => {
                         seen.wrong = Some(why);
@@ -173,7 +165,7 @@ impl Scan<'_> {
     }
 }
 
-/// What is in an entry.
+/// Findings in an entry.
 #[derive(Default)]
 struct Seen {
     id: Option<Id>,
@@ -254,13 +246,4 @@ fn must_be_short(json: &Json<'_>, name: &[u8]) -> Result<(), JsonError> {
         return json.wrong(format!("a name of more than {LONGEST_ID} bytes"));
     }
     Ok(())
-}
-
-/// A name as it is written between its quotation marks, or why it is none.
-fn text_of(written: &[u8]) -> Result<String, String> {
-    if !written.contains(&b'\\') {
-        return String::from_utf8(written.to_vec()).map_err(|error| error.to_string());
-    }
-    let quoted = [b"\"", written, b"\""].concat();
-    serde_json::from_slice(&quoted).map_err(|error| error.to_string())
 }

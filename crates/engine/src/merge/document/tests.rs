@@ -8,7 +8,7 @@ use super::*;
 use crate::merge::Rules;
 use crate::vault::validate::tests::Bytes;
 
-/// What a corpus is read as, in blocks of so many bytes: ids and texts, or why not.
+/// Ids and texts of a corpus that is read in blocks of so many bytes, or why there are none.
 fn read(text: &str, blocks: usize) -> Result<Vec<(String, String)>, String> {
     let names =
         Names { key: "nodes".to_owned(), rows: Vec::new(), rules: Rules::default(), seen: BTreeMap::new() };
@@ -57,6 +57,6 @@ fn what_cannot_be_taken_is_said_alike_whatever_the_blocks() {
             assert_eq!(read(text, blocks).as_ref(), Err(&first), "{text} in blocks of {blocks}");
         }
     }
-    // What stands beside the list, and before it, is no entry.
+    // Members beside the list, and before it, are no entries.
     assert_eq!(read(r#"{"x": {"y": 1, "y": 2}, "nodes": [{"id": "a"}]}"#, 7).unwrap().len(), 1);
 }

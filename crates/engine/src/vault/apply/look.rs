@@ -73,19 +73,22 @@ impl Hand<'_> {
     /// Visible content at the step's path; no link is followed.
     pub fn what_visible(&self, step: &Step) -> Result<What, IoAt> {
         let visible = self.visible(step);
-        let folders = || {
-            check_folders(self.fs, self.layout.root(), step.relative()).at("look at the folders of", &visible)
+        let by_folders = || -> Result<Option<What>, IoAt> {
+            let folders = check_folders(self.fs, self.layout.root(), step.relative())
+                .at("look at the folders of", &visible)?;
+            Ok(match folders {
+                Folders::Real => None,
+                Folders::Missing | Folders::Blocked(_, FileKind::File) => Some(What::Nothing),
+                Folders::Blocked(..) => Some(What::Other),
+            })
         };
-        match folders()? {
-            Folders::Real => match self.what(&self.whole(&visible, step)?, step)? {
-                // Behind a link that has come since the look at the folders, nothing is seen.
-                What::Nothing if matches!(folders()?, Folders::Blocked(_, FileKind::Symlink)) => {
-                    Ok(What::Other)
-                }
-                found => Ok(found),
-            },
-            Folders::Missing | Folders::Blocked(_, FileKind::File) => Ok(What::Nothing),
-            Folders::Blocked(..) => Ok(What::Other),
+        if let Some(what) = by_folders()? {
+            return Ok(what);
+        }
+        match self.what(&self.whole(&visible, step)?, step)? {
+            // Behind a link that has come since the look at the folders, nothing is seen.
+            What::Nothing => Ok(by_folders()?.unwrap_or(What::Nothing)),
+            found => Ok(found),
         }
     }
 

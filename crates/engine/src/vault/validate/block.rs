@@ -1,11 +1,14 @@
 //! Access to a file: as bytes at offsets, and as a stream of blocks.
 
-use std::io;
+use std::io::{self, Write};
+use std::ops::Range;
 
 use crate::fs::ReadFile;
 
 /// Buffer size in bytes: large enough that system calls cost little.
 const BUFFER: usize = 256 << 10;
+/// Bytes copied at once.
+const COPIED: usize = 1 << 20;
 /// Most bytes that are kept behind a mark.
 pub(crate) const LONGEST_MARKED: usize = 64 << 20;
 
@@ -35,6 +38,26 @@ impl<'a> Block<'a> {
     /// Fills the buffer with the bytes from `at` on.
     pub(crate) fn fill(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
         self.file.read_exact_at(buffer, at)
+    }
+
+    /// Copies a part of the file, by way of the buffer.
+    pub(crate) fn copy(
+        &self,
+        mut span: Range<u64>,
+        buffer: &mut Vec<u8>,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        while span.start < span.end {
+            let len = usize::try_from(span.end - span.start).map_or(COPIED, |left| left.min(COPIED));
+            if buffer.len() < len {
+                buffer.resize(len, 0);
+            }
+            let part = buffer.get_mut(..len).unwrap_or_default();
+            self.fill(part, span.start)?;
+            out.write_all(part)?;
+            span.start += len as u64;
+        }
+        Ok(())
     }
 
     /// Stream of the bytes from `start` to `end`.

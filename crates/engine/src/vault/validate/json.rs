@@ -353,7 +353,15 @@ impl Name<'_> {
         if !self.text.contains(&b'\\') {
             return self.text == key.as_bytes();
         }
+        self.plain().is_ok_and(|name| name == key)
+    }
+
+    /// The name without escapes, or why it is none.
+    pub(crate) fn plain(&self) -> Result<String, String> {
+        if !self.text.contains(&b'\\') {
+            return String::from_utf8(self.text.to_vec()).map_err(|error| error.to_string());
+        }
         let quoted = [b"\"", self.text, b"\""].concat();
-        serde_json::from_slice::<String>(&quoted).is_ok_and(|name| name == key)
+        serde_json::from_slice(&quoted).map_err(|error| error.to_string())
     }
 }

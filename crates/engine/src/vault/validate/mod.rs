@@ -37,7 +37,7 @@ use super::FileChanged;
 use crate::fs::Fs;
 use crate::model::{Facts, FileStat, Role, VaultPath, stem};
 pub(crate) use block::{Block, LONGEST_MARKED};
-pub(crate) use json::{Json, JsonError};
+pub(crate) use json::{Json, JsonError, Name};
 pub(crate) use text::Text;
 
 /// Part of a matrix that is searched for elements that are not finite numbers.

@@ -313,10 +313,7 @@ impl Site {
             self.delete(&path[..at], now);
         }
         self.unlink(path, now);
-        let below = self.files_below(path);
-        if !below.is_empty() {
-            below.iter().for_each(|(file, _)| self.delete(file, now));
-        }
+        self.files_below(path).iter().for_each(|(file, _)| self.delete(file, now));
         let mut folders = self.folders_below(path);
         folders.reverse();
         for folder in folders {
