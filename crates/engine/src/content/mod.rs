@@ -37,4 +37,4 @@ pub use pack::{
     stored_in,
 };
 pub use recipe::{Expansion, Next, Placed, RecipeBuilder, RecipeError, check_recipe, read_leaf};
-pub use restore::{PackRead, READ_GAP, READ_MAX, READ_WINDOW, bring_together, join_ranges};
+pub use restore::{PackRead, READ_WINDOW, ReadLimits, bring_together, join_ranges};

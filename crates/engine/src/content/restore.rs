@@ -6,11 +6,29 @@ use std::ops::Range;
 use super::pack::{PackError, open_chunk};
 use crate::model::{ChunkSlot, PackId, limits};
 
-/// Largest gap in bytes that a joined read may include: reading it costs less than another request.
-pub const READ_GAP: u64 = 64 << 10;
-/// Largest joined read in bytes, which the caller holds in memory: half of a pack, which is a
-/// little larger than its target.
-pub const READ_MAX: u64 = (8 << 20) + (512 << 10);
+/// What one read of a pack may be, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadLimits {
+    /// Largest gap between two chunks: reading it costs less than another request.
+    pub gap: u64,
+    /// Most bytes of the pack, which the caller holds in memory.
+    pub stored: u64,
+    /// Most bytes that its chunks unpack to.
+    pub unpacked: u64,
+}
+
+impl ReadLimits {
+    /// For a read whose chunks are all held in memory: half of a pack, which is a little larger
+    /// than its target.
+    pub const AT_ONCE: Self =
+        Self { gap: GAP, stored: (8 << 20) + (512 << 10), unpacked: limits::READ_UNPACKED };
+    /// For a read that is taken apart by [`PackRead::parts`]: a whole pack.
+    pub const IN_PARTS: Self = Self { gap: GAP, stored: limits::PACK_STORED, unpacked: u64::MAX };
+}
+
+const GAP: u64 = 64 << 10;
+/// Bytes that the chunks of one part unpack to, unless it is a single chunk.
+const PART_UNPACKED: u64 = 1 << 20;
 
 /// Bytes that chunks unpack to among which [`bring_together`] changes the order. The caller holds
 /// them in memory until they are needed.
@@ -28,6 +46,21 @@ pub struct PackRead {
 }
 
 impl PackRead {
+    /// Length of the body in bytes, if the range is one.
+    #[must_use]
+    pub const fn length(&self) -> Option<u64> {
+        self.range.end.checked_sub(self.range.start)
+    }
+
+    /// The read as smaller ones, so that each is unpacked by itself, whatever all of them unpack
+    /// to. Their chunks, one read after the other, are those of the whole.
+    #[must_use]
+    pub fn parts(&self) -> Vec<Self> {
+        let slots: Vec<(PackId, ChunkSlot)> = self.chunks.iter().map(|slot| (self.pack, *slot)).collect();
+        let limits = ReadLimits { gap: u64::MAX, stored: u64::MAX, unpacked: PART_UNPACKED };
+        join_ranges(&slots, limits)
+    }
+
     /// Decodes and checks the chunks, one by one, from the bytes of the read.
     ///
     /// # Errors
@@ -37,7 +70,7 @@ impl PackRead {
             let Range { start, end } = self.range;
             let found = body.len();
             let other = PackError::Range { pack: self.pack, start, end, found };
-            let stored = (end.checked_sub(start) == Some(found as u64)).then(|| {
+            let stored = (self.length() == Some(found as u64)).then(|| {
                 let from = usize::try_from(u64::from(slot.offset).checked_sub(start)?).ok()?;
                 body.get(from..)?.get(..usize::try_from(slot.stored).ok()?)
             });
@@ -69,11 +102,10 @@ pub fn bring_together(slots: &mut [(PackId, ChunkSlot)], window: u64) {
 }
 
 /// Plans reads that fetch chunks in the given order: the chunks of all reads, one read after the
-/// other, are `slots`. A chunk joins the previous read if it lies in the same pack, at most `gap`
-/// bytes away, and the read stays within `max` bytes and within [`limits::READ_UNPACKED`] of what
-/// its chunks unpack to.
+/// other, are `slots`. A chunk joins the previous read if it lies in the same pack and the read
+/// stays within the limits.
 #[must_use]
-pub fn join_ranges(slots: &[(PackId, ChunkSlot)], gap: u64, max: u64) -> Vec<PackRead> {
+pub fn join_ranges(slots: &[(PackId, ChunkSlot)], limits: ReadLimits) -> Vec<PackRead> {
     let mut reads: Vec<PackRead> = Vec::new();
     let mut unpacked = 0;
     for &(pack, slot) in slots {
@@ -82,8 +114,8 @@ pub fn join_ranges(slots: &[(PackId, ChunkSlot)], gap: u64, max: u64) -> Vec<Pac
         let last = reads.last_mut().filter(|read| {
             let away = start.saturating_sub(read.range.end).max(read.range.start.saturating_sub(end));
             let joined = end.max(read.range.end) - start.min(read.range.start);
-            let fits = unpacked + u64::from(slot.len) <= limits::READ_UNPACKED;
-            read.pack == pack && away <= gap && joined <= max && fits
+            let fits = joined <= limits.stored && unpacked + u64::from(slot.len) <= limits.unpacked;
+            read.pack == pack && away <= limits.gap && fits
         });
         match last {
             Some(read) => {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::LogError;
-use crate::content::{ChunkIndex, ContentError, PackRead, READ_GAP, READ_MAX, join_ranges};
+use crate::content::{ChunkIndex, ContentError, PackRead, ReadLimits, join_ranges};
 use crate::model::{ChunkSlot, Digest, PackId, limits};
 use crate::planted::{Bug, planted};
 use crate::remote::{Remote, RemoteError, RemoteErrorKind, Span};
@@ -67,17 +67,47 @@ impl ChunkReader {
     /// Executes one read and decodes its chunks.
     ///
     /// # Errors
-    /// Errors of the remote; damaged chunks. A missing pack is `NotFound`.
+    /// Errors of [`Self::fetch`] and [`Self::open`].
     pub async fn read(&self, read: PackRead) -> Result<Vec<(Digest, Vec<u8>)>, LogError> {
+        let body = self.fetch(&read).await?;
+        self.open(&read, &body)
+    }
+
+    /// Executes one read. The chunks are not looked at.
+    ///
+    /// # Errors
+    /// Errors of the remote; a pack that is shorter than the read. A missing pack is `NotFound`.
+    pub async fn fetch(&self, read: &PackRead) -> Result<Bytes, LogError> {
         let key = pack_key(read.pack);
-        let body: Bytes = match self.remote.get(&key, Span::Part(read.range.clone())).await {
-            Ok(body) => body,
+        match self.remote.get(&key, Span::Part(read.range.clone())).await {
             Err(error) if error.kind == RemoteErrorKind::Malformed => {
-                return Err(self.too_short(&key, read.range.end).await?.unwrap_or(LogError::Remote(error)));
+                Err(self.too_short(&key, read.range.end).await?.unwrap_or(LogError::Remote(error)))
             }
-            Err(error) => return Err(error.into()),
+            body => Ok(body?),
+        }
+    }
+
+    /// Takes the bytes of a read apart, so that its chunks can be decoded a few at a time.
+    #[must_use]
+    pub fn parts(read: PackRead, body: &Bytes) -> Vec<(PackRead, Bytes)> {
+        let start = read.range.start;
+        let slice = |part: PackRead| {
+            let at = |end: u64| usize::try_from(end.checked_sub(start)?).ok();
+            let (from, to) = (at(part.range.start)?, at(part.range.end)?);
+            (from <= to && to <= body.len()).then(|| (part, body.slice(from..to)))
         };
-        let chunks = read.open(&body).zip(&read.chunks).map(|(chunk, slot)| Ok((slot.id, chunk?)));
+        let parts = (read.length() == Some(body.len() as u64)).then(|| read.parts());
+        let parts = parts.and_then(|parts| parts.into_iter().map(slice).collect());
+        // Opening the whole says what is wrong with it.
+        parts.unwrap_or_else(|| vec![(read, body.clone())])
+    }
+
+    /// Decodes the chunks of a read from its bytes, and checks each against its id.
+    ///
+    /// # Errors
+    /// Damaged chunks; bytes that are not as many as were asked for.
+    pub fn open(&self, read: &PackRead, body: &[u8]) -> Result<Vec<(Digest, Vec<u8>)>, LogError> {
+        let chunks = read.open(body).zip(&read.chunks).map(|(chunk, slot)| Ok((slot.id, chunk?)));
         let chunks = chunks.collect::<Result<_, ContentError>>().map_err(LogError::Content)?;
         let mut sound = self.sound.lock().unwrap_or_else(PoisonError::into_inner);
         sound.entry(read.pack).or_default().extend(read.chunks.iter().map(|slot| slot.offset));
@@ -152,7 +182,7 @@ impl ChunkReader {
     ) -> Result<Vec<(PackId, ChunkSlot)>, LogError> {
         let mut places = places.to_vec();
         places.sort_unstable_by_key(|(pack, slot)| (*pack, slot.offset));
-        let reads = join_ranges(&places, READ_GAP, READ_MAX);
+        let reads = join_ranges(&places, ReadLimits::AT_ONCE);
         let read = stream::iter(reads).map(|read| async move {
             let of_it: Vec<(PackId, ChunkSlot)> = read.chunks.iter().map(|slot| (read.pack, *slot)).collect();
             (self.read(read).await.map(drop), of_it)
@@ -192,7 +222,7 @@ impl ChunkReader {
         slots.sort_unstable_by_key(|(pack, slot)| (*pack, slot.offset, slot.id));
         slots.dedup();
         check_gathered(&slots)?;
-        let reads = join_ranges(&slots, READ_GAP, READ_MAX);
+        let reads = join_ranges(&slots, ReadLimits::AT_ONCE);
         let read = stream::iter(reads).map(|read| self.read(read)).buffered(PARALLEL_READS);
         read.try_fold(HashMap::new(), |mut all, chunks| async move {
             all.extend(chunks);

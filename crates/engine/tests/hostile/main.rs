@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cogzy_engine::clock::SystemEntropy;
-use cogzy_engine::content::{ChunkIndex, READ_GAP, READ_MAX, join_ranges};
+use cogzy_engine::content::{ChunkIndex, ReadLimits, join_ranges};
 use cogzy_engine::log::{ChunkReader, Contents, Leaves};
 use cogzy_engine::model::{Content, Group, Groups, Validate};
 use cogzy_engine::remote::{FolderRemote, MemoryRemote, Remote};
@@ -76,8 +76,14 @@ async fn a_pack_of_bombs() {
     let reader = ChunkReader::new(remote);
     let slots: Vec<_> = info.chunks.iter().map(|slot| (info.id, *slot)).collect();
     let mut read = BTreeSet::new();
-    for joined in join_ranges(&slots, READ_GAP, READ_MAX).into_iter().take(40) {
+    for joined in join_ranges(&slots, ReadLimits::AT_ONCE).into_iter().take(40) {
         read.extend(reader.read(joined).await.unwrap().into_iter().map(|(id, _)| id));
+    }
+    for whole in join_ranges(&slots, ReadLimits::IN_PARTS) {
+        let body = reader.fetch(&whole).await.unwrap();
+        for (part, bytes) in ChunkReader::parts(whole, &body).into_iter().take(400) {
+            read.extend(reader.open(&part, &bytes).unwrap().into_iter().map(|(id, _)| id));
+        }
     }
     assert!(read.len() > 100);
     assert!(reader.collect(&slots).await.is_err(), "nobody gathers gigabytes");

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::content::test_data::{Dribble, json_nodes, noise, unit_rows};
-use crate::content::{ChunkIndex, ContentError, Expansion, Next, join_ranges, read_table};
+use crate::content::{ChunkIndex, ContentError, Expansion, Next, ReadLimits, join_ranges, read_table};
 
 const PARAMS: ChunkParams = ChunkParams { min: 256, avg: 1024, max: 4096 };
 
@@ -51,7 +51,7 @@ impl Vault {
     fn read(&self, ids: &[Digest]) -> Result<Vec<Vec<u8>>, ContentError> {
         let places: Vec<_> = ids.iter().map(|id| self.index.get(id).expect("a chunk is missing")).collect();
         let mut chunks = Vec::new();
-        for read in join_ranges(&places, 100, 10_000) {
+        for read in join_ranges(&places, ReadLimits { gap: 100, stored: 10_000, ..ReadLimits::AT_ONCE }) {
             let pack = self.packs.iter().find(|pack| pack.info.id == read.pack).unwrap();
             let range = usize::try_from(read.range.start).unwrap()..usize::try_from(read.range.end).unwrap();
             for chunk in read.open(&pack.bytes[range]) {

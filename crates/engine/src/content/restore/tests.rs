@@ -13,8 +13,15 @@ fn pack(id: u8) -> PackId {
     PackId::from_bytes([id; PackId::LEN])
 }
 
+fn within(gap: u64, stored: u64) -> ReadLimits {
+    ReadLimits { gap, stored, ..ReadLimits::AT_ONCE }
+}
+
 fn ranges(slots: &[(PackId, ChunkSlot)], gap: u64, max: u64) -> Vec<(u8, Range<u64>)> {
-    join_ranges(slots, gap, max).into_iter().map(|read| (read.pack.as_bytes()[0], read.range)).collect()
+    join_ranges(slots, within(gap, max))
+        .into_iter()
+        .map(|read| (read.pack.as_bytes()[0], read.range))
+        .collect()
 }
 
 #[test]
@@ -43,10 +50,29 @@ fn the_largest_offsets_do_not_overflow() {
 fn a_read_ends_where_its_chunks_would_unpack_to_too_much() {
     let bomb = |n: u32| ChunkSlot { len: limits::CHUNK, codec: Codec::Zstd, ..slot(8 + n * 190, 190) };
     let slots: Vec<_> = (0..1500).map(|n| (pack(1), bomb(n))).collect();
-    let reads = join_ranges(&slots, READ_GAP, READ_MAX);
+    let reads = join_ranges(&slots, ReadLimits::AT_ONCE);
     let unpacked = |read: &PackRead| read.chunks.iter().map(|slot| u64::from(slot.len)).sum::<u64>();
     assert_eq!(reads.iter().map(unpacked).max(), Some(limits::READ_UNPACKED));
     assert_eq!(reads.len(), 375);
+}
+
+/// The same bomb as one read: it is unpacked part by part.
+#[test]
+fn a_read_of_a_whole_pack_is_unpacked_in_parts() {
+    let small = |n: u32| ChunkSlot { len: 400 << 10, codec: Codec::Zstd, ..slot(8 + n * 190, 190) };
+    let large = |n: u32| ChunkSlot { len: limits::CHUNK, ..small(n) };
+    let slots: Vec<_> = (0..1500).map(|n| (pack(1), if n % 5 == 0 { large(n) } else { small(n) })).collect();
+    let [read] = &join_ranges(&slots, ReadLimits::IN_PARTS)[..] else { panic!("expected one read") };
+    let parts = read.parts();
+    assert_eq!(
+        parts.iter().flat_map(|part| &part.chunks).collect::<Vec<_>>(),
+        read.chunks.iter().collect::<Vec<_>>()
+    );
+    let unpacked = |part: &PackRead| part.chunks.iter().map(|slot| u64::from(slot.len)).sum::<u64>();
+    assert!(parts.iter().all(|part| part.chunks.len() == 1 || unpacked(part) <= PART_UNPACKED));
+    assert!(
+        parts.iter().all(|part| read.range.start <= part.range.start && part.range.end <= read.range.end)
+    );
 }
 
 #[test]
@@ -61,7 +87,7 @@ fn reads_give_their_chunks_and_refuse_a_wrong_body() {
     let finished = builder.finish().unwrap();
     let wanted: Vec<(PackId, ChunkSlot)> =
         finished.info.chunks[1..].iter().map(|slot| (pack(1), *slot)).collect();
-    let [read] = &join_ranges(&wanted, READ_GAP, READ_MAX)[..] else { panic!("expected one read") };
+    let [read] = &join_ranges(&wanted, ReadLimits::AT_ONCE)[..] else { panic!("expected one read") };
     assert_eq!(read.range, 108..308);
     let body = &finished.bytes[108..308];
     assert_eq!(read.open(body).collect::<Result<Vec<_>, _>>().unwrap(), chunks[1..]);
@@ -121,7 +147,7 @@ proptest! {
         max in 40_u64..300,
     ) {
         let slots: Vec<(PackId, ChunkSlot)> = slots.into_iter().map(|(id, at, len)| (pack(id), slot(at, len))).collect();
-        let reads = join_ranges(&slots, gap, max);
+        let reads = join_ranges(&slots, within(gap, max));
         let brought: Vec<(PackId, ChunkSlot)> =
             reads.iter().flat_map(|read| read.chunks.iter().map(|slot| (read.pack, *slot))).collect();
         prop_assert_eq!(brought, slots);

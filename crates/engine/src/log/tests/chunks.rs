@@ -66,6 +66,28 @@ async fn chunks_are_read_and_checked_against_their_ids() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_body_that_is_taken_apart_gives_the_chunks_of_the_whole() {
+    let remote = Faulty::default();
+    let chunks: Vec<Vec<u8>> = (0..9_u8).map(|n| vec![n; 300 << 10]).collect();
+    let info = stored(&remote.store, 1, &chunks.iter().map(Vec::as_slice).collect::<Vec<_>>()).await;
+    let reader = reader(&remote);
+    let range = 8..8 + 9 * (300 << 10);
+    let read = PackRead { pack: info.id, range, chunks: info.chunks.clone() };
+    let body = reader.fetch(&read).await.unwrap();
+    let parts = ChunkReader::parts(read.clone(), &body);
+    assert_eq!(parts.len(), 3, "three chunks of 300 KiB are a part");
+    let opened = parts.iter().flat_map(|(part, bytes)| reader.open(part, bytes).unwrap());
+    assert!(opened.map(|(_, chunk)| chunk).eq(chunks));
+    assert_eq!(reader.take_sound()[&info.id].len(), 9);
+    for wrong in [body.slice(1..), body.slice(..body.len() - 1)] {
+        let [(part, bytes)] = &ChunkReader::parts(read.clone(), &wrong)[..] else {
+            panic!("it was taken apart")
+        };
+        assert!(reader.open(part, bytes).unwrap_err().is_damage());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pack_shorter_than_committed_is_damaged_but_a_bad_answer_is_not() {
     let remote = Faulty::default();
     let info = stored(&remote.store, 1, &[b"one", b"two"]).await;

@@ -4,18 +4,22 @@
 
 use std::collections::{HashMap, HashSet};
 
+use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
+use tokio::task::JoinError;
 
 use super::fetch::{Piece, is_lost};
 use super::on_disk::{OnDisk, Run};
-use crate::content::{ChunkIndex, Placed, READ_GAP, READ_MAX, READ_WINDOW, bring_together, join_ranges};
+use crate::content::{ChunkIndex, PackRead, Placed, READ_WINDOW, ReadLimits, bring_together, join_ranges};
 use crate::fs::Fs;
 use crate::log::{ChunkReader, Leaves, Listing, LogError};
 use crate::model::{ChunkSlot, Content, Digest, PackId, Recipe};
 use crate::sync::{SyncError, blocking};
 
-/// Reads of packs that run ahead of the writing.
+/// Reads of packs that run ahead of the writing, each of up to a pack.
 const READS_AHEAD: usize = 3;
+/// Parts of a read that are unpacked ahead of the writing, on as many threads as there are.
+const PARTS_AHEAD: usize = 8;
 
 /// Sources of chunks: this disk, and the packs of the remote.
 pub(super) struct Source<'a> {
@@ -27,17 +31,25 @@ pub(super) struct Source<'a> {
 
 impl Source<'_> {
     /// Begins the reads of packs that a batch needs. Each is a task of its own, so that it goes on
-    /// while another one is written.
+    /// while another one is written; and so is the unpacking of each of its parts. What waits is
+    /// packed, but for a few parts.
     pub(super) fn begin(&self, batch: &[Piece<'_>]) -> impl Stream<Item = Arrived> + Unpin + use<> {
         let mut needed = self.needed(batch);
         bring_together(&mut needed, READ_WINDOW);
-        let reads = join_ranges(&needed, READ_GAP, READ_MAX);
-        let reader = self.reader.clone();
-        let spawned = stream::iter(reads).map(move |read| {
-            let reader = reader.clone();
-            tokio::spawn(async move { reader.read(read).await })
+        let (fetcher, opener) = (self.reader.clone(), self.reader.clone());
+        let fetched = stream::iter(join_ranges(&needed, ReadLimits::IN_PARTS)).map(move |read| {
+            let reader = fetcher.clone();
+            tokio::spawn(async move { reader.fetch(&read).await.map(|body| ChunkReader::parts(read, &body)) })
         });
-        spawned.buffered(READS_AHEAD)
+        let parts = fetched.buffered(READS_AHEAD).flat_map(|parts| stream::iter(each_of(parts)));
+        let opened = parts.map(move |part| {
+            let reader = opener.clone();
+            tokio::spawn(async move {
+                let (read, body) = part?;
+                Ok(reader.open(&read, &body)?)
+            })
+        });
+        opened.buffered(PARTS_AHEAD)
     }
 
     /// Chunks that must come from the remote, in the order of their first use. A chunk that is in
@@ -82,7 +94,19 @@ impl Source<'_> {
     }
 }
 
-pub(super) type Arrived = Result<Result<Vec<(Digest, Vec<u8>)>, LogError>, tokio::task::JoinError>;
+/// The parts of a read, or the error that it ended with.
+fn each_of(
+    parts: Result<Result<Vec<(PackRead, Bytes)>, LogError>, JoinError>,
+) -> Vec<Result<(PackRead, Bytes), SyncError>> {
+    match parts {
+        Ok(Ok(parts)) => parts.into_iter().map(Ok).collect(),
+        Ok(Err(error)) => vec![Err(error.into())],
+        Err(error) => vec![Err(SyncError::Upload(error.to_string()))],
+    }
+}
+
+/// Chunks of a part of a read.
+pub(super) type Arrived = Result<Result<Vec<(Digest, Vec<u8>)>, SyncError>, JoinError>;
 
 /// Reads of packs under way, and the chunks of those that have arrived.
 pub(super) struct Arriving<S> {
@@ -96,7 +120,7 @@ impl<S: Stream<Item = Arrived> + Unpin> Arriving<S> {
     async fn until(&mut self, id: &Digest) -> Result<Option<Vec<u8>>, SyncError> {
         while !self.ready.contains_key(id) {
             let Some(arrived) = self.reads.next().await else { return Ok(None) };
-            match arrived.map_err(|error| SyncError::Upload(error.to_string()))?.map_err(SyncError::from) {
+            match arrived.map_err(|error| SyncError::Upload(error.to_string()))? {
                 Ok(chunks) => self.ready.extend(chunks),
                 Err(error) if is_lost(&error) => {}
                 Err(error) => return Err(error),

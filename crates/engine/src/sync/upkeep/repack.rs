@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::clock::random;
-use crate::content::{FinishedPack, PACK_TARGET, PackBuilder, PackRead, READ_GAP, READ_MAX, join_ranges};
+use crate::content::{FinishedPack, PACK_TARGET, PackBuilder, PackRead, ReadLimits, join_ranges};
 use crate::log::{LogError, Places, Snapshot, pack_key};
 use crate::model::{ChunkSlot, PackId, PackInfo};
 use crate::remote::{RemoteErrorKind, Span};
@@ -95,7 +95,7 @@ fn are_many(sizes: impl Iterator<Item = u64>) -> bool {
 /// The reads that fetch the needed chunks of a pack.
 fn reads(worn: &Worn) -> Vec<PackRead> {
     let places: Vec<(PackId, ChunkSlot)> = worn.live.iter().map(|slot| (worn.pack.id, *slot)).collect();
-    join_ranges(&places, READ_GAP, READ_MAX)
+    join_ranges(&places, ReadLimits::AT_ONCE)
 }
 
 impl Context {
