@@ -8,6 +8,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use futures_util::{StreamExt, TryStreamExt, stream};
+
 use super::chunks::{PACKS, pack_key, parse_pack_key};
 use super::{Log, LogError, Snapshot};
 use crate::model::{CommitKey, PackId, SharedMap};
@@ -15,6 +17,8 @@ use crate::remote::{RemoteErrorKind, list_all};
 
 /// Maximum number of packs to check one by one. For more, a listing is cheaper.
 pub const HEADS_BEFORE_LIST: usize = 16;
+/// Packs that are asked for at once.
+const PARALLEL_HEADS: usize = 8;
 /// Time after which a pack that was named counts as lost if it is not there, by the server's clock.
 const SHOWS_UP_MS: i64 = 3600 * 1000;
 
@@ -35,15 +39,9 @@ impl Log {
             let listed = list_all(self.remote.as_ref(), PACKS, None).await?;
             self.seen_packs.extend(listed.iter().filter_map(|object| parse_pack_key(&object.key)));
         }
-        let mut missing = BTreeSet::new();
-        for pack in unseen {
-            if self.seen_packs.contains(&pack) || self.look_for_pack(pack).await? {
-                self.lost_packs.remove(&pack);
-            } else if !self.lost_packs.contains(&pack) {
-                missing.insert(pack);
-            }
-        }
-        Ok(missing)
+        let gone = self.not_found(&unseen).await?;
+        self.lost_packs.retain(|pack| gone.contains(pack) || !unseen.contains(pack));
+        Ok(gone.difference(&self.lost_packs).copied().collect())
     }
 
     /// Notes the missing packs of `head` that were named long ago as lost. Returns one that was
@@ -68,17 +66,21 @@ impl Log {
         Ok(None)
     }
 
-    /// Asks for a pack, and records it if it exists.
-    pub(super) async fn look_for_pack(&mut self, pack: PackId) -> Result<bool, LogError> {
-        let found = match self.remote.head(&pack_key(pack)).await {
-            Ok(found) => found.is_some(),
-            Err(error) if error.kind == RemoteErrorKind::NotFound => false,
-            Err(error) => return Err(error.into()),
-        };
-        if found {
-            self.seen_packs.insert(pack);
-        }
-        Ok(found)
+    /// Asks for those of `packs` that were not seen yet, and records the ones that exist. Returns
+    /// the others.
+    pub(super) async fn not_found(&mut self, packs: &BTreeSet<PackId>) -> Result<BTreeSet<PackId>, LogError> {
+        let remote = self.remote.as_ref();
+        let asked = stream::iter(packs.difference(&self.seen_packs)).map(|pack| async move {
+            match remote.head(&pack_key(*pack)).await {
+                Ok(found) => Ok((*pack, found.is_some())),
+                Err(error) if error.kind == RemoteErrorKind::NotFound => Ok((*pack, false)),
+                Err(error) => Err(LogError::from(error)),
+            }
+        });
+        let answers: Vec<(PackId, bool)> = asked.buffered(PARALLEL_HEADS).try_collect().await?;
+        let (found, gone): (Vec<_>, Vec<_>) = answers.into_iter().partition(|(_, found)| *found);
+        self.seen_packs.extend(found.into_iter().map(|(pack, _)| pack));
+        Ok(gone.into_iter().map(|(pack, _)| pack).collect())
     }
 
     /// True if a commit was put so long ago that its packs would have shown up.
@@ -157,12 +159,8 @@ impl Log {
         head: CommitKey,
         packs: &BTreeSet<PackId>,
     ) -> Result<Option<PackId>, LogError> {
-        let mut gone = BTreeSet::new();
-        for pack in packs {
-            if !self.look_for_pack(*pack).await? {
-                gone.insert(*pack);
-            }
-        }
+        self.seen_packs.retain(|pack| !packs.contains(pack));
+        let gone = self.not_found(packs).await?;
         let old = self.named_long_ago(head).await?;
         if let Some(pack) = gone.iter().find(|pack| !old.contains(pack)) {
             return Ok(Some(*pack));

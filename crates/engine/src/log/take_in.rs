@@ -185,9 +185,12 @@ impl Log {
         // Some at a time, in turn: there may be many.
         let turn = self.turn % lacking.len();
         self.turn = turn + PACKS_AT_ONCE;
+        let some: Vec<_> = lacking.iter().cycle().skip(turn).take(lacking.len().min(PACKS_AT_ONCE)).collect();
+        let unswept = some.iter().map(|(_, pack)| *pack).filter(|pack| !swept.contains(pack));
+        let gone = self.not_found(&unswept.collect()).await?;
         let mut found = BTreeSet::new();
-        for (key, pack) in lacking.iter().cycle().skip(turn).take(lacking.len().min(PACKS_AT_ONCE)) {
-            if swept.contains(pack) || self.look_for_pack(*pack).await? || self.is_long_ago(*key).await? {
+        for (key, pack) in some {
+            if !gone.contains(pack) || self.is_long_ago(*key).await? {
                 found.insert(*key);
             }
         }

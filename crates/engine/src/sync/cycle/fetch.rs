@@ -19,18 +19,16 @@ use futures_util::Stream;
 use super::finishing::{Finishing, LARGE};
 use super::old::{Old, Told};
 use super::on_disk::OnDisk;
+use super::pieces::{Piece, Pieces, lists_of};
 use super::sources::{Arrived, Arriving, Source};
 use crate::content::{ChunkIndex, Placed};
 use crate::fs::At;
-use crate::log::{ChunkReader, Leaves, LogError, Snapshot, Walk, parse_pack_key};
+use crate::log::{ChunkReader, Leaves, LogError, Snapshot, parse_pack_key};
 use crate::model::{ChunkParams, Digest, Entry, PackId};
 use crate::remote::RemoteErrorKind;
 use crate::sync::session::Context;
 use crate::sync::{Progress, SyncError, Watcher, blocking};
 use crate::vault::{Stage, StageError, StageWriter};
-
-/// Chunks whose reads are planned together.
-const CHUNKS_AT_ONCE: usize = 16 << 10;
 
 /// A file to be put together.
 #[derive(Debug, Clone)]
@@ -151,10 +149,11 @@ impl Assembly<'_> {
         progress: Progress,
     ) -> Result<Assembled, SyncError> {
         let Self { context, order, index, reader, stage, watcher } = *self;
-        let leaves = std::mem::take(&mut on_disk.leaves);
-        let remote = order.remote;
-        let mut pieces =
-            Pieces { remote, leaves: &leaves, ahead: wanted.iter(), open: None, read: Leaves::new() };
+        let mut leaves = std::mem::take(&mut on_disk.leaves);
+        let lists = lists_of(order.remote, wanted, &leaves, index, reader).await?;
+        blocking(|| context.keep_lists(&lists));
+        leaves.extend(lists);
+        let mut pieces = Pieces::of(order.remote, &leaves, wanted);
         let source = Source { fs: context.fs(), reader, index, on_disk };
         let mut output = Output {
             source,
@@ -185,85 +184,6 @@ impl Assembly<'_> {
             }
         }
     }
-}
-
-/// Chunks of a file that are written together.
-pub(super) struct Piece<'a> {
-    file: &'a Wanted,
-    pub(super) chunks: Vec<Placed>,
-    is_last: bool,
-    /// Cause, if the rest of the file cannot be read.
-    fault: Option<SyncError>,
-}
-
-/// The rest of the files, a bounded number of chunks at a time.
-struct Pieces<'a> {
-    remote: &'a Snapshot,
-    leaves: &'a Leaves,
-    ahead: std::slice::Iter<'a, Wanted>,
-    open: Option<(&'a Wanted, Walk<'a>)>,
-    /// Lists that came from packs, since they were taken last.
-    read: Leaves,
-}
-
-impl<'a> Pieces<'a> {
-    /// The next pieces. None at the end.
-    async fn next(
-        &mut self,
-        reader: &'a ChunkReader,
-        index: &'a ChunkIndex,
-    ) -> Result<Vec<Piece<'a>>, SyncError> {
-        let mut batch = Vec::new();
-        let mut room = CHUNKS_AT_ONCE;
-        while room > 0 {
-            let (file, walk) = match self.open.take() {
-                Some((file, walk)) => (file, Ok(walk)),
-                None => match self.ahead.next() {
-                    None => break,
-                    Some(file) => (file, self.walk(file, reader, index)),
-                },
-            };
-            let piece = match advance(file, walk, room).await {
-                Ok((chunks, read, walk)) => {
-                    self.read.extend(read);
-                    let is_last = walk.is_none();
-                    self.open = walk.map(|walk| (file, walk));
-                    Piece { file, chunks, is_last, fault: None }
-                }
-                Err(error) if is_lost(&error) => {
-                    Piece { file, chunks: Vec::new(), is_last: true, fault: Some(error) }
-                }
-                Err(error) => return Err(error),
-            };
-            room = room.saturating_sub(piece.chunks.len() + 1);
-            batch.push(piece);
-        }
-        Ok(batch)
-    }
-
-    fn walk(
-        &self,
-        file: &Wanted,
-        reader: &'a ChunkReader,
-        index: &'a ChunkIndex,
-    ) -> Result<Walk<'a>, SyncError> {
-        let recipe = self.remote.recipes.get(&file.entry.digest);
-        Ok(reader.walk(index, self.leaves, file.entry.content(), recipe)?)
-    }
-}
-
-/// The next chunks of a file, the lists that were read for them, and the rest of its pieces. No rest
-/// at the end of the file.
-async fn advance<'a>(
-    file: &Wanted,
-    walk: Result<Walk<'a>, SyncError>,
-    most: usize,
-) -> Result<(Vec<Placed>, Leaves, Option<Walk<'a>>), SyncError> {
-    let mut walk = walk?;
-    let missing = |chunk| SyncError::NoChunk { chunk, path: file.name.clone() };
-    let chunks = walk.next(most).await?.map_err(missing)?;
-    let is_last = chunks.len() < most;
-    Ok((chunks, walk.take_read(), Some(walk).filter(|_| !is_last)))
 }
 
 /// The files as they are written.

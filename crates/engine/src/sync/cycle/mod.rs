@@ -26,6 +26,7 @@ mod local;
 mod names;
 mod old;
 mod on_disk;
+mod pieces;
 mod pull;
 mod push;
 mod readers;

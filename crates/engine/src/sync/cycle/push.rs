@@ -163,6 +163,8 @@ impl Session<'_> {
         self.context.agree(record, survey, done, Some(prepared.key), &after)?;
         self.note_losses(survey, done)?;
         self.publish(&prepared, record.clone()).await?;
+        // The store has said so of each, in this very push.
+        self.log.note_there(&sent.packs.keys().copied().collect());
         for pack in commit.packs.iter().cloned().map(Arc::new) {
             if let Some(packs) = &mut pushing.packs {
                 packs.insert(pack.id, Arc::clone(&pack));

@@ -8,8 +8,9 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use tokio::task::JoinError;
 
-use super::fetch::{Piece, is_lost};
+use super::fetch::is_lost;
 use super::on_disk::{OnDisk, Run};
+use super::pieces::Piece;
 use crate::content::{ChunkIndex, PackRead, Placed, READ_WINDOW, ReadLimits, bring_together, join_ranges};
 use crate::fs::Fs;
 use crate::log::{ChunkReader, Leaves, Listing, LogError};
