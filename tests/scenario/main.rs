@@ -10,6 +10,7 @@ mod attacks_named;
 mod clock;
 mod disks;
 mod every_loss;
+mod few_requests;
 mod formats;
 mod groups_changed;
 mod large;

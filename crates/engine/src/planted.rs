@@ -69,11 +69,13 @@ pub enum Bug {
     DropTheClashes,
     /// Many files count as durable before their disk was asked.
     NoFlush,
+    /// A push is cut into commits wherever one is full, through what belongs together.
+    CutThrough,
 }
 
 impl Bug {
     /// Mistakes that any run may find.
-    pub const SYNC: [Self; 18] = [
+    pub const SYNC: [Self; 19] = [
         Self::SkipRecheck,
         Self::CommitBeforePacks,
         Self::EmptyListing,
@@ -92,6 +94,7 @@ impl Bug {
         Self::ReplaceTheMode,
         Self::HalfAGroup,
         Self::NoFlush,
+        Self::CutThrough,
     ];
 
     /// Mistakes that only show where memories are merged.

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::tally::carrying;
 use super::{Hold, Step};
 use crate::model::{Digest, Item, VaultPath};
+use crate::planted::{Bug, planted};
 
 /// Limits of one commit. A set that cannot be cut may exceed them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,10 +59,12 @@ pub fn batches<'a>(
     limits: Limits,
 ) -> Vec<Vec<&'a Step>> {
     let mut ties = Ties::new(steps.len());
-    tie_items(&mut ties, steps, together.iter().chain(approved.iter().map(|hold| &hold.items)));
-    tie_moves(&mut ties, steps);
-    tie_places(&mut ties, steps);
-    tie_names(&mut ties, steps);
+    if !planted(Bug::CutThrough) {
+        tie_items(&mut ties, steps, together.iter().chain(approved.iter().map(|hold| &hold.items)));
+        tie_moves(&mut ties, steps);
+        tie_places(&mut ties, steps);
+        tie_names(&mut ties, steps);
+    }
     let mut units: BTreeMap<usize, Unit<'a>> = BTreeMap::new();
     for (number, step) in steps.iter().enumerate() {
         let unit =
