@@ -2,13 +2,16 @@
 //! process.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use cogzy_engine::remote::{Remote, RemoteErrorKind, Span, list_all};
+use cogzy_engine::clock::SystemEntropy;
+use cogzy_engine::remote::{Remote, RemoteErrorKind, Retry, RetryPolicy, Span, list_all};
 use cogzy_s3::{S3Options, S3Remote};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::contract::contract;
+use crate::support::process::noise;
 use crate::support::s3_server::{BUCKET, Quirk, S3Server, bucket_url};
 
 async fn remote(server: &S3Server) -> S3Remote {
@@ -51,6 +54,21 @@ async fn get_in_chunks_is_read_to_its_end() {
     assert_eq!(remote.get("k", Span::Part(2..5)).await.unwrap(), "234");
     let error = remote.get("k", Span::UpTo(9)).await.unwrap_err();
     assert_eq!(error.kind, RemoteErrorKind::TooLarge { limit: 9 });
+}
+
+/// On such a line a pack of 16 MiB would never come if each attempt began anew.
+#[tokio::test]
+async fn a_read_goes_on_where_the_connection_broke() {
+    let server = S3Server::start().await;
+    let policy = RetryPolicy { base: Duration::ZERO, ..RetryPolicy::default() };
+    let remote = Retry::new(remote(&server).await, policy, Arc::new(SystemEntropy));
+    let bytes = noise("a pack", 12 << 20);
+    remote.put("k", Bytes::from(bytes.clone())).await.unwrap();
+    server.play(Quirk::BreaksBodies);
+    assert!(remote.get("k", Span::Part(5..(12 << 20) - 5)).await.unwrap() == bytes[5..bytes.len() - 5]);
+    assert_eq!(server.requests("GetObject"), 12, "nothing is read twice");
+    let error = remote.get("k", Span::UpTo(12 << 20)).await.unwrap_err();
+    assert_eq!(error.kind, RemoteErrorKind::UnknownOutcome);
 }
 
 #[tokio::test]

@@ -83,10 +83,16 @@ impl S3Remote {
             .because(format!("{endpoint} does not answer like an S3 store: {missing}"))
     }
 
-    /// Reads the body of a GET. A store may send more than was asked for, or without an end.
-    async fn body(&self, key: &str, promised: Promised, mut body: ByteStream) -> Result<Bytes, RemoteError> {
+    /// Reads the body of a GET. A store may send more than was asked for, or without an end. Where
+    /// the connection breaks, `bytes` has what came before.
+    async fn body(
+        &self,
+        key: &str,
+        promised: Promised,
+        mut body: ByteStream,
+        bytes: &mut BytesMut,
+    ) -> Result<(), RemoteError> {
         let call = Call::new("get", key);
-        let mut bytes = BytesMut::new();
         let stall = self.line.stall();
         loop {
             let piece = tokio::time::timeout(stall, body.next()).await.map_err(|_| {
@@ -108,7 +114,7 @@ impl S3Remote {
                 Err(malformed("get", key, format!("{length} bytes were promised, {came} came")))
             }
             Promised::AtMost(limit) if got > limit => Err(too_large(key, limit, None)),
-            _ => Ok(bytes.freeze()),
+            _ => Ok(()),
         }
     }
 }
@@ -149,7 +155,12 @@ impl Remote for S3Remote {
         });
         let answer = ask.await?;
         let promised = promised(key, &span, &answer)?;
-        self.body(key, promised, answer.body).await
+        let mut bytes = BytesMut::new();
+        match self.body(key, promised, answer.body, &mut bytes).await {
+            Ok(()) => Ok(bytes.freeze()),
+            Err(error) if is_worth_keeping(&span, &error, &bytes) => Err(error.after(Vec::from(bytes))),
+            Err(error) => Err(error),
+        }
     }
 
     async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {
@@ -307,4 +318,15 @@ fn malformed(operation: &'static str, key: &str, detail: String) -> RemoteError 
 
 fn milliseconds(time: &DateTime) -> Option<i64> {
     time.to_millis().ok()
+}
+
+/// Bytes of a broken answer from which on it is worth to ask for the rest alone.
+const WORTH_KEEPING: usize = 64 << 10;
+
+/// True where the rest of a part can be asked for by itself: the connection broke, and what came is
+/// a beginning of what was asked for.
+fn is_worth_keeping(span: &Span, error: &RemoteError, came: &[u8]) -> bool {
+    let Span::Part(range) = span else { return false };
+    let is_beginning = (came.len() as u64) < range.end - range.start;
+    error.kind == RemoteErrorKind::UnknownOutcome && came.len() >= WORTH_KEEPING && is_beginning
 }

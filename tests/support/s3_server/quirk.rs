@@ -1,7 +1,7 @@
 //! Habits of stores that are not AWS, as docs/STORES.md lists them.
 
 use bytes::Bytes;
-use futures_util::TryStreamExt;
+use futures_util::{Stream, StreamExt, TryStreamExt};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
@@ -18,6 +18,8 @@ pub enum Quirk {
     HeadWithoutTime,
     /// GET in chunks, without Content-Length.
     ChunkedGet,
+    /// The connection breaks after the first MiB of a GET.
+    BreaksBodies,
     /// KeyCount counts what is on all pages.
     TotalKeyCount,
     /// PUT without Content-MD5 or a checksum is refused, as under Object Lock.
@@ -72,7 +74,28 @@ pub fn apply(quirks: &[Quirk], asked: &Asked, answer: Response<s3s::Body>) -> An
         return answer
             .map(|body| StreamBody::new(body.into_data_stream().map_ok(Frame::data)).boxed_unsync());
     }
+    if asked.method == Method::GET && plays(Quirk::BreaksBodies) {
+        return answer.map(|body| broken(body.into_data_stream()).boxed_unsync());
+    }
     answer
+}
+
+/// The first MiB of a body, and then an error, which makes hyper close the connection.
+fn broken(
+    body: impl Stream<Item = Result<Bytes, String>> + Send + 'static,
+) -> StreamBody<impl Stream<Item = Result<Frame<Bytes>, String>> + Send> {
+    let mut left = 1 << 20;
+    StreamBody::new(body.flat_map(move |piece| {
+        let frames = match piece {
+            Ok(piece) if piece.len() <= left => {
+                left -= piece.len();
+                vec![Ok(Frame::data(piece))]
+            }
+            Ok(piece) => vec![Ok(Frame::data(piece.slice(..left))), Err("lost on purpose".to_owned())],
+            Err(error) => vec![Err(error)],
+        };
+        futures_util::stream::iter(frames)
+    }))
 }
 
 pub fn boxed(answer: Response<s3s::Body>) -> Answer {

@@ -15,6 +15,9 @@ pub struct RemoteError {
     pub key: String,
     /// Message of the store or the layer below, free of credentials.
     pub detail: Option<String>,
+    /// Beginning of what a `get` of a part asked for, if so much came that it is worth to go on
+    /// behind it. Else empty.
+    pub came: Box<[u8]>,
 }
 
 /// Kinds of failure, each with its own remedy.
@@ -118,7 +121,14 @@ impl RemoteError {
     /// Creates the error of `operation` on `key`.
     #[must_use]
     pub fn new(kind: RemoteErrorKind, operation: &'static str, key: &str) -> Self {
-        Self { kind, operation, key: key.to_owned(), detail: None }
+        Self { kind, operation, key: key.to_owned(), detail: None, came: Box::default() }
+    }
+
+    /// Adds what has come of a part before the call failed.
+    #[must_use]
+    pub fn after(mut self, came: impl Into<Box<[u8]>>) -> Self {
+        self.came = came.into();
+        self
     }
 
     /// Adds the message of the layer below.

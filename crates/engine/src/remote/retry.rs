@@ -9,11 +9,11 @@
 //! scheduler, which gets the error at once.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::{Capabilities, Object, Page, Remote, RemoteError, RemoteErrorKind, Span};
 use crate::clock::Entropy;
@@ -78,7 +78,8 @@ impl<R> Retry<R> {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
-            failures += 1;
+            // An attempt that brought a part of an answer is as good as the first one.
+            failures = if error.came.is_empty() { failures + 1 } else { 1 };
             let Some(wait) = self.policy.wait(failures, error.kind, self.entropy.unit()) else {
                 return Err(error);
             };
@@ -102,8 +103,25 @@ impl<R: Remote> Remote for Retry<R> {
         self.run(|| self.inner.put(key, body.clone())).await
     }
 
+    /// Of a part, what has come before a connection broke is not asked for again.
     async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError> {
-        self.run(|| self.inner.get(key, span.clone())).await
+        let came = Mutex::new(BytesMut::new());
+        let lock = || came.lock().unwrap_or_else(PoisonError::into_inner);
+        let ask = || async {
+            let rest = match &span {
+                Span::Part(range) => Span::Part(range.start + lock().len() as u64..range.end),
+                whole @ Span::UpTo(_) => whole.clone(),
+            };
+            let got = self.inner.get(key, rest).await;
+            got.inspect_err(|error| lock().extend_from_slice(&error.came))
+        };
+        let rest = self.run(ask).await?;
+        let mut came = came.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if came.is_empty() {
+            return Ok(rest);
+        }
+        came.extend_from_slice(&rest);
+        Ok(came.freeze())
     }
 
     async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {

@@ -133,6 +133,73 @@ async fn a_requested_wait_beyond_the_limit_is_passed_on() {
     assert_eq!(start.elapsed(), Duration::ZERO);
 }
 
+/// Gives so many bytes of a part at once, and then breaks.
+#[derive(Debug)]
+struct Breaking {
+    inner: MemoryRemote,
+    at_once: usize,
+    asked: Mutex<Vec<std::ops::Range<u64>>>,
+}
+
+#[async_trait]
+impl Remote for Breaking {
+    fn url(&self) -> String {
+        self.inner.url()
+    }
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+    async fn put(&self, key: &str, body: Bytes) -> Result<(), RemoteError> {
+        self.inner.put(key, body).await
+    }
+    async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError> {
+        let bytes = self.inner.get(key, span.clone()).await?;
+        let Span::Part(range) = span else { return Ok(bytes) };
+        self.asked.lock().unwrap().push(range);
+        if bytes.len() <= self.at_once {
+            return Ok(bytes);
+        }
+        let error = RemoteError::new(RemoteErrorKind::UnknownOutcome, "get", key);
+        Err(error.after(bytes[..self.at_once].to_vec()))
+    }
+    async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {
+        self.inner.head(key).await
+    }
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, RemoteError> {
+        self.inner.list(prefix, after).await
+    }
+    async fn delete(&self, key: &str) -> Result<(), RemoteError> {
+        self.inner.delete(key).await
+    }
+    async fn server_ms(&self) -> Result<i64, RemoteError> {
+        self.inner.server_ms().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_that_comes_in_pieces_is_put_together_and_one_that_does_not_come_fails() {
+    let bytes: Vec<u8> = (0..=255).cycle().take(2000).collect();
+    for (at_once, requests) in [(5000, 1), (1800, 1), (1799, 2), (90, 20), (7, 258)] {
+        let inner = MemoryRemote::default();
+        inner.put("k", Bytes::from(bytes.clone())).await.unwrap();
+        let remote =
+            Retry::new(Breaking { inner, at_once, asked: Mutex::default() }, POLICY, Arc::new(Loaded(0)));
+        let read = remote.get("k", Span::Part(100..1900)).await.unwrap();
+        assert_eq!(read, bytes[100..1900], "{at_once}");
+        let asked = remote.inner.asked.lock().unwrap();
+        let starts: Vec<u64> = (0..requests).map(|number| 100 + number * at_once as u64).collect();
+        assert_eq!(asked.iter().map(|range| range.start).collect::<Vec<_>>(), starts);
+        assert!(asked.iter().all(|range| range.end == 1900));
+    }
+    let inner = MemoryRemote::default();
+    inner.put("k", Bytes::from(bytes)).await.unwrap();
+    let remote =
+        Retry::new(Breaking { inner, at_once: 0, asked: Mutex::default() }, POLICY, Arc::new(Loaded(0)));
+    let error = remote.get("k", Span::Part(100..1900)).await.unwrap_err();
+    assert_eq!(error.kind, RemoteErrorKind::UnknownOutcome);
+    assert_eq!(remote.inner.asked.lock().unwrap().len(), 3, "as many attempts as for any other call");
+}
+
 proptest! {
     #[test]
     fn waits_stay_within_their_bounds(
