@@ -10,6 +10,7 @@ use super::hand::{Halt, Hand};
 use super::look::What;
 use super::{Task, Unit};
 use crate::fs::{At, IoAt, move_new};
+use crate::model::FileKind;
 
 impl Hand<'_> {
     /// Puts the unit's old files back and its new ones into the stage, the last one placed first.
@@ -104,6 +105,11 @@ impl Hand<'_> {
             Err(Halt::Io(error)) => return Err(error),
             // Another file stands in the way: this one stays in the trash.
             Err(_) => return Ok(()),
+        }
+        let stands = self.lstat(&visible)?;
+        if stands.is_some_and(|stat| stat.kind == FileKind::Folder) && self.is_hollow(&visible)? {
+            // It was made for files that were to come, and none has.
+            self.remove_hollow(&visible)?;
         }
         self.show(&visible);
         self.give_back(&aside, &visible)
