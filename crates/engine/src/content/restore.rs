@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::pack::{PackError, open_chunk};
 use crate::model::{ChunkSlot, PackId, limits};
 
-/// What one read of a pack may be, in bytes.
+/// Limits of one read of a pack, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadLimits {
     /// Largest gap between two chunks: reading it costs less than another request.
