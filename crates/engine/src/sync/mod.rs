@@ -257,6 +257,11 @@ fn blocking<T>(work: impl FnOnce() -> T) -> T {
     if has_other_threads() { tokio::task::block_in_place(work) } else { work() }
 }
 
+/// Result of a task, or the error that it did not come to an end.
+fn joined<T>(task: Result<T, tokio::task::JoinError>) -> Result<T, SyncError> {
+    task.map_err(|error| SyncError::Upload(error.to_string()))
+}
+
 /// True if other threads of the runtime go on while this one blocks.
 fn has_other_threads() -> bool {
     use tokio::runtime::{Handle, RuntimeFlavor};

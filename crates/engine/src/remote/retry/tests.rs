@@ -9,13 +9,18 @@ use crate::remote::MemoryRemote;
 #[derive(Debug)]
 struct Flaky {
     failures: Mutex<Vec<RemoteErrorKind>>,
+    /// Bytes of a part that come before the connection breaks.
+    at_once: usize,
+    /// Parts that were asked for.
+    asked: Mutex<Vec<std::ops::Range<u64>>>,
     inner: MemoryRemote,
 }
 
 impl Flaky {
     fn new(failures: &[RemoteErrorKind]) -> Self {
         let failures = failures.iter().rev().copied().collect();
-        Self { failures: Mutex::new(failures), inner: MemoryRemote::default() }
+        let (asked, inner) = (Mutex::default(), MemoryRemote::default());
+        Self { failures: Mutex::new(failures), at_once: usize::MAX, asked, inner }
     }
 
     fn fail(&self, operation: &'static str, key: &str) -> Result<(), RemoteError> {
@@ -45,7 +50,14 @@ impl Remote for Flaky {
 
     async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError> {
         self.fail("get", key)?;
-        self.inner.get(key, span).await
+        let bytes = self.inner.get(key, span.clone()).await?;
+        let Span::Part(range) = span else { return Ok(bytes) };
+        self.asked.lock().unwrap().push(range);
+        if bytes.len() <= self.at_once {
+            return Ok(bytes);
+        }
+        let error = RemoteError::new(RemoteErrorKind::UnknownOutcome, "get", key);
+        Err(error.after(bytes[..self.at_once].to_vec()))
     }
 
     async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {
@@ -133,57 +145,18 @@ async fn a_requested_wait_beyond_the_limit_is_passed_on() {
     assert_eq!(start.elapsed(), Duration::ZERO);
 }
 
-/// Gives so many bytes of a part at once, and then breaks.
-#[derive(Debug)]
-struct Breaking {
-    inner: MemoryRemote,
-    at_once: usize,
-    asked: Mutex<Vec<std::ops::Range<u64>>>,
-}
-
-#[async_trait]
-impl Remote for Breaking {
-    fn url(&self) -> String {
-        self.inner.url()
-    }
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-    async fn put(&self, key: &str, body: Bytes) -> Result<(), RemoteError> {
-        self.inner.put(key, body).await
-    }
-    async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError> {
-        let bytes = self.inner.get(key, span.clone()).await?;
-        let Span::Part(range) = span else { return Ok(bytes) };
-        self.asked.lock().unwrap().push(range);
-        if bytes.len() <= self.at_once {
-            return Ok(bytes);
-        }
-        let error = RemoteError::new(RemoteErrorKind::UnknownOutcome, "get", key);
-        Err(error.after(bytes[..self.at_once].to_vec()))
-    }
-    async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {
-        self.inner.head(key).await
-    }
-    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, RemoteError> {
-        self.inner.list(prefix, after).await
-    }
-    async fn delete(&self, key: &str) -> Result<(), RemoteError> {
-        self.inner.delete(key).await
-    }
-    async fn server_ms(&self) -> Result<i64, RemoteError> {
-        self.inner.server_ms().await
-    }
+/// A store with the object `k`, that gives so many bytes of a part at once.
+async fn breaking(bytes: &[u8], at_once: usize) -> Retry<Flaky> {
+    let flaky = Flaky { at_once, ..Flaky::new(&[]) };
+    flaky.put("k", Bytes::copy_from_slice(bytes)).await.unwrap();
+    Retry::new(flaky, POLICY, Arc::new(Loaded(0)))
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_part_that_comes_in_pieces_is_put_together_and_one_that_does_not_come_fails() {
     let bytes: Vec<u8> = (0..=255).cycle().take(2000).collect();
     for (at_once, requests) in [(5000, 1), (1800, 1), (1799, 2), (90, 20), (7, 258)] {
-        let inner = MemoryRemote::default();
-        inner.put("k", Bytes::from(bytes.clone())).await.unwrap();
-        let remote =
-            Retry::new(Breaking { inner, at_once, asked: Mutex::default() }, POLICY, Arc::new(Loaded(0)));
+        let remote = breaking(&bytes, at_once).await;
         let read = remote.get("k", Span::Part(100..1900)).await.unwrap();
         assert_eq!(read, bytes[100..1900], "{at_once}");
         let asked = remote.inner.asked.lock().unwrap();
@@ -191,10 +164,7 @@ async fn a_part_that_comes_in_pieces_is_put_together_and_one_that_does_not_come_
         assert_eq!(asked.iter().map(|range| range.start).collect::<Vec<_>>(), starts);
         assert!(asked.iter().all(|range| range.end == 1900));
     }
-    let inner = MemoryRemote::default();
-    inner.put("k", Bytes::from(bytes)).await.unwrap();
-    let remote =
-        Retry::new(Breaking { inner, at_once: 0, asked: Mutex::default() }, POLICY, Arc::new(Loaded(0)));
+    let remote = breaking(&bytes, 0).await;
     let error = remote.get("k", Span::Part(100..1900)).await.unwrap_err();
     assert_eq!(error.kind, RemoteErrorKind::UnknownOutcome);
     assert_eq!(remote.inner.asked.lock().unwrap().len(), 3, "as many attempts as for any other call");

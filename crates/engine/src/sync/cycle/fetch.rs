@@ -116,6 +116,9 @@ impl Context {
 
     /// Keeps lists of chunks, so that the files need not be cut when they change.
     fn keep_lists(&self, lists: &Leaves) {
+        if lists.is_empty() {
+            return;
+        }
         if let Err(error) = self.ports.database.put_lists(lists) {
             tracing::debug!(%error, "lists of chunks could not be kept; files are cut again when they change");
         }
@@ -169,10 +172,8 @@ impl Assembly<'_> {
         };
         loop {
             let batch = pieces.next(reader, index).await?;
-            if !pieces.read.is_empty() {
-                let read = std::mem::take(&mut pieces.read);
-                blocking(|| context.keep_lists(&read));
-            }
+            let read = std::mem::take(&mut pieces.read);
+            blocking(|| context.keep_lists(&read));
             if batch.is_empty() {
                 let Output { lost, finishing, doubtful, progress, .. } = output;
                 finishing.end().await?;

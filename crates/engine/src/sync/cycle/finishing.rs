@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use crate::fs::{At, Flush};
 use crate::model::Entry;
 use crate::planted::{Bug, planted};
-use crate::sync::{SyncError, blocking, has_other_threads};
+use crate::sync::{SyncError, blocking, has_other_threads, joined};
 use crate::vault::{Stage, StageError, StageWriter};
 
 /// Files that the disk is asked for at once.
@@ -84,6 +84,6 @@ impl<'a> Finishing<'a> {
 
     async fn first(&mut self) -> Result<(), SyncError> {
         let Some(first) = self.alone.pop_front() else { return Ok(()) };
-        Ok(first.await.map_err(|error| SyncError::Upload(error.to_string()))??)
+        Ok(joined(first.await)??)
     }
 }

@@ -15,7 +15,7 @@ use crate::content::{ChunkIndex, PackRead, Placed, READ_WINDOW, ReadLimits, brin
 use crate::fs::Fs;
 use crate::log::{ChunkReader, Leaves, Listing, LogError};
 use crate::model::{ChunkSlot, Content, Digest, PackId, Recipe};
-use crate::sync::{SyncError, blocking};
+use crate::sync::{SyncError, blocking, joined};
 
 /// Reads of packs that run ahead of the writing, each of up to a pack.
 const READS_AHEAD: usize = 3;
@@ -99,10 +99,9 @@ impl Source<'_> {
 fn each_of(
     parts: Result<Result<Vec<(PackRead, Bytes)>, LogError>, JoinError>,
 ) -> Vec<Result<(PackRead, Bytes), SyncError>> {
-    match parts {
-        Ok(Ok(parts)) => parts.into_iter().map(Ok).collect(),
-        Ok(Err(error)) => vec![Err(error.into())],
-        Err(error) => vec![Err(SyncError::Upload(error.to_string()))],
+    match joined(parts).and_then(|parts| Ok(parts?)) {
+        Ok(parts) => parts.into_iter().map(Ok).collect(),
+        Err(error) => vec![Err(error)],
     }
 }
 
@@ -121,7 +120,7 @@ impl<S: Stream<Item = Arrived> + Unpin> Arriving<S> {
     async fn until(&mut self, id: &Digest) -> Result<Option<Vec<u8>>, SyncError> {
         while !self.ready.contains_key(id) {
             let Some(arrived) = self.reads.next().await else { return Ok(None) };
-            match arrived.map_err(|error| SyncError::Upload(error.to_string()))? {
+            match joined(arrived)? {
                 Ok(chunks) => self.ready.extend(chunks),
                 Err(error) if is_lost(&error) => {}
                 Err(error) => return Err(error),

@@ -22,7 +22,7 @@ use crate::planted::{Bug, planted};
 use crate::remote::{Remote, RemoteError};
 use crate::state::Database;
 use crate::sync::session::Context;
-use crate::sync::{Interrupt, Progress, SyncError};
+use crate::sync::{Interrupt, Progress, SyncError, joined};
 
 /// Packs under way at once: this bounds the memory of a large push.
 pub(crate) const PACKS_IN_FLIGHT: usize = 3;
@@ -155,8 +155,8 @@ impl Uploads {
             if state.waiting.is_empty() && state.under_way.len() <= left {
                 return Ok(());
             }
-            let Some(joined) = state.under_way.join_next().await else { return Ok(()) };
-            let (info, put) = joined.map_err(|error| SyncError::Upload(error.to_string()))?;
+            let Some(ended) = state.under_way.join_next().await else { return Ok(()) };
+            let (info, put) = joined(ended)?;
             self.uplink.ended(self.clock.monotonic(), info.size, put.is_ok());
             match put {
                 Err(_) if planted(Bug::CommitBeforePacks) => {}
