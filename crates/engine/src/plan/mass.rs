@@ -1,8 +1,9 @@
 //! Mass losses: more files go or change than a person means to lose.
 //!
 //! A loss is judged by its share of the files that *stood*. For a change that comes in, these are
-//! the base. For one that goes out they are the reference, which slides: the base, with the files
-//! put back that commits of this device have taken from it within the last day ([`Input::losses`]).
+//! the base. For one that goes out they are the reference, which slides: the base, or the remote
+//! where another device's deletion is held here and it has fewer files, with the files put back that
+//! commits of this device have taken from it within the last day ([`Input::losses`]).
 //! So a loss is one run, however many commits it is spread over, and once a run has reached its
 //! share, every later loss is held too. The engine keeps these losses durable; without them today's
 //! base is the reference.
@@ -10,7 +11,7 @@
 //! | what | held above |
 //! |---|---|
 //! | deleted, of `min_files` or more | `max_delete_percent` |
-//! | deleted, of any number, or of what the remote still has | nine tenths: all but the last few |
+//! | deleted, of any number | nine tenths: all but the last few |
 //! | deleted or changed, of `min_files` or more | two thirds, or `max_delete_percent` if that is more |
 //!
 //! Changes have a share of their own, since an app rewrites its files as a matter of course, and
@@ -54,8 +55,7 @@ impl<'a> Tally<'a> {
         let most = |lost: usize, of: usize| of >= brakes.min_files && lost * 100 > of * percent;
         let all = |lost: usize, of: usize| lost * 100 >= of * percent.max(EVERYTHING);
         let deleted = |lost, of| most(lost, of) || all(lost, of);
-        let deletes =
-            gone > 0 && (deleted(gone, self.agreed) || deleted(run, stood) || all(gone, self.there));
+        let deletes = gone > 0 && (deleted(gone, self.agreed) || deleted(run, stood));
         let touched = gone + self.changed.len();
         let two_thirds = |lost: usize, of: usize| most(lost, of) && lost * 3 > of * 2;
         let touches = two_thirds(touched, self.agreed) || two_thirds(run + self.changed_in_run(), stood);

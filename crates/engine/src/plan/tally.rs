@@ -13,11 +13,9 @@ static NO_LOSSES: Losses = Losses::new();
 /// Effects of the steps of one direction on files that stood, and those of earlier commits.
 #[derive(Debug, Default)]
 pub(super) struct Tally<'a> {
-    /// Number of agreed files.
+    /// Number of agreed files that the side that loses still has: fewer than all, where what it has
+    /// lost already is held here.
     pub(super) agreed: usize,
-    /// Number of files of the side that loses: fewer than agreed, where what it has lost already is
-    /// held here.
-    pub(super) there: usize,
     /// Agreed files that get another content, also those that have not settled.
     pub(super) changed: BTreeSet<&'a VaultPath>,
     /// Files whose content earlier commits changed, or that come back with another one.
@@ -56,9 +54,9 @@ impl<'a> Tally<'a> {
         let away = || losses.iter().filter(|(path, _)| !input.base.contains_key(*path));
         let moves = Moves::of(input.groups, steps, away().map(|(path, loss)| (path, loss.entry)));
         let counts = |path: &VaultPath| !input.groups.is_derived(path);
-        let agreed = count(input.base, input.groups);
-        let there = if outgoing { count(input.remote, input.groups) } else { agreed };
-        let mut tally = Self { agreed, there, ..Self::default() };
+        let base = count(input.base, input.groups);
+        let agreed = if outgoing { base.min(count(input.remote, input.groups)) } else { base };
+        let mut tally = Self { agreed, ..Self::default() };
         for file in steps.iter().flat_map(|step| &step.files).filter(|file| counts(&file.path)) {
             let path = &file.path;
             let moved =

@@ -105,6 +105,20 @@ fn a_small_vault_emptied_file_by_file_keeps_its_last_files() {
 }
 
 #[test]
+fn a_slow_loss_counts_against_what_the_remote_still_has_while_its_own_loss_is_held() {
+    let mut slow = Slow::new(&distinct("t", 40), 10);
+    let kept: Tree = slow.case.remote.iter().take(16).map(|(path, entry)| (path.clone(), *entry)).collect();
+    slow.case.remote = kept;
+    let mut sent = 0;
+    for _ in 0..8 {
+        slow.delete(2);
+        slow.now += 60_000;
+        sent += slow.cycle().steps.len();
+    }
+    assert_eq!(sent, 8, "of the 16 files there, half may go, and not 16 of the 40 that stand here");
+}
+
+#[test]
 fn files_changed_in_batches_are_held_as_one_run() {
     let mut slow = Slow::new(&distinct("t", 400), 20);
     let mut sent = 0;
