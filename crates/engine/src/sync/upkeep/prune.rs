@@ -242,10 +242,19 @@ impl Session<'_> {
     async fn prune_now(&mut self, run: &mut PruneRun) -> Result<bool, SyncError> {
         self.finish_unfinished().await?;
         self.log.refresh(Depth::Whole).await?;
-        let head = self.stand().await?;
+        let mut head = self.stand().await?;
         self.log.take_back_keeps(self.marker.device, self.context.settings.retention.keeps()).await?;
         self.log.put_back_header().await?;
         let mut looked = self.look_for_old(&head, false).await?;
+        // Until what only a swept pack gives has moved, the packs that claim it must not be marked:
+        // a state without them could not give it. One that is gone by now shows that this look is
+        // old.
+        if !looked.rescue.is_empty() {
+            self.move_needed(&head, std::mem::take(&mut looked.rescue)).await?;
+            self.log.refresh(Depth::Whole).await?;
+            head = self.stand().await?;
+            looked = self.look_for_old(&head, false).await?;
+        }
         let (worn, worn_left) = run.share(std::mem::take(&mut looked.worn));
         looked.worn = worn;
         let mut pruned = told(&looked, &head);
@@ -321,11 +330,17 @@ impl Session<'_> {
             return Ok(false);
         }
         let looked = self.look_for_old(&head, true).await?;
-        if looked.rescue.is_empty() {
+        self.move_needed(&head, looked.rescue).await
+    }
+
+    /// Moves needed chunks of packs that are about to go to new packs, by a commit. True if there
+    /// was any that could be read.
+    pub(super) async fn move_needed(&mut self, head: &Stand, going: Vec<Worn>) -> Result<bool, SyncError> {
+        let moved = self.context.repack(going, self.watcher).await?;
+        if moved.packs.is_empty() {
             return Ok(false);
         }
-        let moved = self.context.repack(looked.rescue, self.watcher).await?;
-        Ok(self.commit_prune(&head, Prune::default(), moved.packs).await?.is_some())
+        Ok(self.commit_prune(head, Prune::default(), moved.packs).await?.is_some())
     }
 }
 

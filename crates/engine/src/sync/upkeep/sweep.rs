@@ -17,7 +17,7 @@ use super::repack::Worn;
 use super::weigh::Looked;
 use crate::content::ChunkIndex;
 use crate::log::{Depth, Snapshot, pack_key};
-use crate::model::{Digest, PackId, PackInfo, Prune};
+use crate::model::{Digest, PackId, PackInfo};
 use crate::planted::{Bug, planted};
 use crate::state::Marked;
 use crate::sync::session::Session;
@@ -100,11 +100,9 @@ impl Session<'_> {
                 return Ok(Swept::default());
             }
             if !looked.rescue.is_empty() {
-                let moved = self.context.repack(looked.rescue, self.watcher).await?;
-                if moved.packs.is_empty() {
+                if !self.move_needed(&head, looked.rescue).await? {
                     return Ok(Swept::default());
                 }
-                self.commit_prune(&head, Prune::default(), moved.packs).await?;
                 continue;
             }
             let is_doomed = |pack: &PackId| {
@@ -115,11 +113,9 @@ impl Session<'_> {
             let doomed: BTreeSet<PackId> = looked.bucket.keys().copied().filter(is_doomed).collect();
             let lone = self.lone_copies(&head, &looked, &doomed).await?;
             if !lone.is_empty() {
-                let moved = self.context.repack(lone, self.watcher).await?;
-                if moved.packs.is_empty() {
+                if !self.move_needed(&head, lone).await? {
                     return Ok(Swept::default());
                 }
-                self.commit_prune(&head, Prune::default(), moved.packs).await?;
                 continue;
             }
             let weighed = self.context.ports.clock.monotonic().saturating_sub(began);
