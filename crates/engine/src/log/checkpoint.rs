@@ -29,6 +29,8 @@ const WHOLE: Span = Span::UpTo(limits::CHECKPOINT_STORED);
 pub(super) const EVERY: u64 = 32;
 /// Number of newest checkpoints that stay at any age.
 const KEPT: usize = 2;
+/// Generations of which one checkpoint stays at any age, where states of all of them may be read.
+const SPARED_IN: u64 = 1024;
 
 /// Checkpoint object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -240,8 +242,9 @@ impl Log {
     }
 
     /// Deletes checkpoints that were put before `before_ms` by the server's clock, except the
-    /// newest ones. Also deletes those that came so late that one of their packs was already swept.
-    /// Their packs then belong to nothing. Returns the number deleted.
+    /// newest ones, and those from which old states are read. Also deletes those that came so late
+    /// that one of their packs was already swept. Their packs then belong to nothing. Returns the
+    /// number deleted.
     ///
     /// # Errors
     /// Errors of the remote.
@@ -249,8 +252,12 @@ impl Log {
         let swept = |packs: &BTreeSet<PackId>| packs.iter().any(|pack| head.has_swept(pack));
         let (mut doomed, whole): (Vec<_>, Vec<_>) =
             self.checkpoints().await?.into_iter().partition(|(_, packs)| packs.as_ref().is_some_and(swept));
-        let spare = whole.len().saturating_sub(KEPT);
-        doomed.extend(whole.into_iter().take(spare).filter(|(object, _)| object.modified_ms < before_ms));
+        let seqs: Vec<u64> = whole.iter().filter_map(|(object, _)| seq_of(&object.key)).collect();
+        let spared = spared(&seqs, head.horizon);
+        let goes = |object: &Object| {
+            object.modified_ms < before_ms && seq_of(&object.key).is_none_or(|seq| !spared.contains(&seq))
+        };
+        doomed.extend(whole.into_iter().filter(|(object, _)| goes(object)));
         for (object, _) in &doomed {
             self.remote.delete(&object.key).await?;
         }
@@ -298,6 +305,24 @@ impl Log {
         read.value.check(u64::from(read.format)).map_err(|why| LogError::corrupt(key, why))?;
         Ok(read.value)
     }
+}
+
+/// Generations whose checkpoints stay at any age: of those that are there, sorted, the newest; the
+/// newest from before the horizon, where the oldest state that is kept is read from; and after it a
+/// few, far from each other.
+pub(super) fn spared(seqs: &[u64], horizon: u64) -> BTreeSet<u64> {
+    let newest = seqs.iter().rev().take(KEPT).copied();
+    let (before, after) = seqs.split_at(seqs.partition_point(|seq| *seq <= horizon));
+    let mut spared: BTreeSet<u64> = before.last().copied().into_iter().collect();
+    let mut last = before.last().copied().unwrap_or(0);
+    for seq in after {
+        if *seq >= last + SPARED_IN {
+            last = *seq;
+            spared.insert(last);
+        }
+    }
+    spared.extend(newest);
+    spared
 }
 
 fn pieces_index(pieces: &[Piece]) -> ChunkIndex {

@@ -6,15 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::TryStreamExt;
 
 use super::{Log, LogError};
 use crate::model::{
     Change, Commit, CommitKey, CommitKind, Conflict, ConflictId, Device, DeviceId, Hlc, Resolution, VaultPath,
 };
-
-/// Number of concurrent reads of commits.
-const PARALLEL_READS: usize = 8;
 
 /// Generations that a first look into the history goes back; each further look goes back this many
 /// times as far.
@@ -105,7 +102,7 @@ impl Log {
         let line: BTreeSet<CommitKey> = self.first_parents(head).take_while(on_line).collect();
         let keys = self.graph.ancestry_from(head, from);
         let mut cut: BTreeSet<CommitKey> = BTreeSet::new();
-        let mut reads = stream::iter(keys).map(|key| self.read_commit(key)).buffered(PARALLEL_READS);
+        let mut reads = std::pin::pin!(self.reads(keys));
         let mut times: BTreeMap<CommitKey, u64> = BTreeMap::new();
         let mut past: Vec<Past> = Vec::new();
         // Keys are in order of rank, so parents come before their children.

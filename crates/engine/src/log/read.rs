@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::{Stream, StreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use super::claims::note_odd_names;
@@ -15,7 +15,7 @@ use crate::planted::{Bug, planted};
 use crate::remote::{Object, RemoteError, Span, list_all};
 
 /// Number of concurrent reads of commits.
-const PARALLEL_READS: usize = 8;
+pub(super) const PARALLEL_READS: usize = 8;
 
 /// A commit object as a listing shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,8 +89,8 @@ impl Log {
         let mut open = BTreeSet::from([key]);
         open.retain(|key| !self.graph.contains(*key));
         while !open.is_empty() {
-            let read = stream::iter(&open).map(|key| self.read_commit(*key)).buffered(PARALLEL_READS);
-            let commits: Vec<Result<(CommitKey, Commit), LogError>> = read.collect().await;
+            let commits: Vec<Result<(CommitKey, Commit), LogError>> =
+                self.reads(open.iter().copied()).collect().await;
             open.clear();
             for commit in commits {
                 let (key, commit) = commit?;
@@ -103,6 +103,14 @@ impl Log {
         self.asides.take_back(learnt.keys());
         learnt.into_iter().for_each(|(key, node)| self.graph.insert(key, node));
         Ok(())
+    }
+
+    /// Reads commits in the order of `keys`, several at a time.
+    pub(super) fn reads(
+        &self,
+        keys: impl IntoIterator<Item = CommitKey>,
+    ) -> impl Stream<Item = Result<(CommitKey, Commit), LogError>> {
+        stream::iter(keys).map(|key| self.read_commit(key)).buffered(PARALLEL_READS)
     }
 
     /// Reads a commit from the cache or the remote.

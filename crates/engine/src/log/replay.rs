@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use futures_util::{StreamExt, TryStreamExt};
+
 use super::line::Line;
+use super::read::PARALLEL_READS;
 use super::waypoints::SPACING;
 use super::{Log, LogError, Snapshot};
 use crate::model::{Commit, CommitKey, Digest, PackId, VaultPath};
@@ -35,17 +38,23 @@ impl Log {
             return Ok(Ok(found));
         }
         let (mut snapshot, path) = self.nearest_start(key).await?;
-        for (number, step) in (1..).zip(path) {
-            let (step, commit) = self.read_commit(step).await?;
-            let marked = self.marked_elsewhere(step, &commit, &snapshot).await?;
-            if let Err(error) = snapshot.apply(step, &commit, &marked) {
-                return Ok(Err((step, error)));
-            }
-            for (key, node) in self.graph.part(&self.graph.brought(step)) {
-                snapshot.sum.add(&Line::Commit(key, node).bytes()?);
-            }
-            if number % SPACING == 0 {
-                self.waypoints.keep(&snapshot);
+        let mut number = 0;
+        for path in path.chunks(PARALLEL_READS) {
+            let commits: Vec<Result<(CommitKey, Commit), LogError>> =
+                self.reads(path.iter().copied()).collect().await;
+            for commit in commits {
+                let (step, commit) = commit?;
+                number += 1;
+                let marked = self.marked_elsewhere(step, &commit, &snapshot).await?;
+                if let Err(error) = snapshot.apply(step, &commit, &marked) {
+                    return Ok(Err((step, error)));
+                }
+                for (key, node) in self.graph.part(&self.graph.brought(step)) {
+                    snapshot.sum.add(&Line::Commit(key, node).bytes()?);
+                }
+                if number % SPACING == 0 {
+                    self.waypoints.keep(&snapshot);
+                }
             }
         }
         let snapshot = Arc::new(snapshot);
@@ -100,24 +109,31 @@ impl Log {
 
     /// Nearest known snapshot among `key`'s first parents, and the commits from there to `key`.
     async fn nearest_start(&mut self, key: CommitKey) -> Result<(Snapshot, Vec<CommitKey>), LogError> {
-        let mut path = vec![key];
-        let mut at = key;
-        loop {
+        let (mut back, mut at) = (vec![key], key);
+        // A state, or the vault of the first commit.
+        let mut start = loop {
             let node = self.graph.get(at).ok_or_else(|| LogError::corrupt(at, "nothing is known of it"))?;
-            let (parent, vault) = (node.parents.first().copied(), node.vault);
-            let Some(parent) = parent else {
+            let Some(parent) = node.parents.first().copied() else { break Err(node.vault) };
+            if let Some(state) = self.remembered(parent) {
+                break Ok(state);
+            }
+            back.push(parent);
+            at = parent;
+        };
+        if let Some(state) = self.earlier_state(&back).await {
+            self.waypoints.keep(&state);
+            back.retain(|key| key.seq > state.seq());
+            start = Ok(state);
+        }
+        back.reverse();
+        match start {
+            Ok(state) => Ok((state.as_ref().clone(), back)),
+            Err(vault) => {
                 let groups = self.header_of(vault).await?.groups.clone();
                 let empty =
                     Snapshot::empty(groups).map_err(|error| LogError::groups("the vault header", &error))?;
-                path.reverse();
-                return Ok((empty, path));
-            };
-            if let Some(start) = self.remembered(parent) {
-                path.reverse();
-                return Ok((start.as_ref().clone(), path));
+                Ok((empty, back))
             }
-            path.push(parent);
-            at = parent;
         }
     }
 
@@ -152,8 +168,8 @@ impl Log {
         paths: &BTreeSet<VaultPath>,
     ) -> Result<PathVersions, LogError> {
         let mut versions = PathVersions::new();
-        for key in self.graph.ancestry(head) {
-            let (_, commit) = self.read_commit(key).await?;
+        let mut reads = std::pin::pin!(self.reads(self.graph.ancestry(head)));
+        while let Some((_, commit)) = reads.try_next().await? {
             for change in commit.changes.iter().filter(|change| paths.contains(&change.path)) {
                 let digests = versions.entry(change.path.clone()).or_default();
                 digests.extend(change.entry.map(|entry| entry.digest));
@@ -194,10 +210,6 @@ impl Log {
     }
 
     async fn commits(&self, keys: BTreeSet<CommitKey>) -> Result<Vec<(CommitKey, Commit)>, LogError> {
-        let mut commits = Vec::with_capacity(keys.len());
-        for key in keys {
-            commits.push(self.read_commit(key).await?);
-        }
-        Ok(commits)
+        self.reads(keys).try_collect().await
     }
 }

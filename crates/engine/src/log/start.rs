@@ -24,15 +24,16 @@
 //! cache as it comes; only a state that is proved is then parsed.
 
 use std::collections::BTreeSet;
-use std::io::{self, BufReader, Read};
+use std::io::BufReader;
 use std::sync::Arc;
 
 use super::checkpoint::Checkpoint;
 use super::claims::note_claim;
 use super::format::CHECKPOINTS;
 use super::line::{Line, Past, check_past};
-use super::sum::{BYTES, HashedLine, StateSum};
-use super::{ChunkReader, Log, LogError, ObjectCache, Snapshot};
+use super::parts::{Cached, PART, PARTS, Parts, part_key};
+use super::sum::{BYTES, StateSum};
+use super::{ChunkReader, Log, LogError, Snapshot};
 use crate::model::{ChunkSlot, CommitKey, Digest, PackId};
 use crate::planted::{Bug, planted};
 use crate::remote::list_all;
@@ -43,12 +44,8 @@ const TRIES: usize = 4;
 const WITNESSES: usize = 16;
 /// Bytes of a state that are read at once.
 const WINDOW: u64 = 16 << 20;
-/// Bytes of a state in one object of the cache.
-const PART: usize = 4 << 20;
 /// Prefix in the cache of a state's proof, followed by the commit.
 const PROVED: &str = "proved/";
-/// Prefix in the cache of a state's parts, followed by the commit and the number of the part.
-const PARTS: &str = "proved-part/";
 /// Prefix that earlier versions used. They proved nothing.
 const BELIEVED: &str = "state/";
 
@@ -63,8 +60,8 @@ pub(super) struct Start {
 
 /// Proof of a state that is in the cache.
 #[derive(Debug, Clone)]
-struct Proof {
-    sum: StateSum,
+pub(super) struct Proof {
+    pub(super) sum: StateSum,
     parts: u32,
     digest: Digest,
     names_base: bool,
@@ -114,9 +111,7 @@ impl Log {
                 Err(error @ LogError::Newer { .. }) => return Err(error),
                 Err(error) => {
                     tracing::warn!(key = object.key, %error, "a checkpoint is not used; an older one is tried");
-                    if error.is_damage() {
-                        note_claim(self.cache.as_ref(), &object.key, &unused(&error));
-                    }
+                    self.note_unused(&object.key, &error);
                 }
             }
         }
@@ -165,7 +160,12 @@ impl Log {
     }
 
     /// Reads a checkpoint's state and adds up its lines; `keep` puts it into the cache.
-    async fn add_up(&self, key: &str, checkpoint: &Checkpoint, keep: bool) -> Result<Proof, LogError> {
+    pub(super) async fn add_up(
+        &self,
+        key: &str,
+        checkpoint: &Checkpoint,
+        keep: bool,
+    ) -> Result<Proof, LogError> {
         let mut parts = Parts::new(keep.then(|| (self.cache.as_ref(), checkpoint.commit())));
         let slots: Vec<(PackId, ChunkSlot)> = checkpoint.slots().collect();
         let reader = ChunkReader::new(Arc::clone(&self.remote));
@@ -227,8 +227,24 @@ impl Log {
         }
     }
 
+    /// Notes that a checkpoint is damaged or lies, if `error` says so.
+    pub(super) fn note_unused(&self, key: &str, error: &LogError) {
+        if error.is_damage() {
+            note_claim(self.cache.as_ref(), key, &unused(error));
+        }
+    }
+
     /// Parses a proved state from the cache, as a start for replays.
     fn take_proved(&mut self, commit: CommitKey, proof: &Proof) -> Result<(), LogError> {
+        let (snapshot, past) = self.parsed(commit, proof)?;
+        past.into_iter().for_each(|(key, node)| self.graph.insert(key, node));
+        self.start = Some(Start { commit, checkpoint: proof.checkpoint.clone() });
+        self.remember(Arc::new(snapshot));
+        Ok(())
+    }
+
+    /// Parses a proved state from the cache, with the commits that it builds on.
+    pub(super) fn parsed(&self, commit: CommitKey, proof: &Proof) -> Result<(Snapshot, Past), LogError> {
         let damaged = |why: String| LogError::corrupt(format!("{PROVED}{commit}"), why);
         let mut cached = Cached::new(self.cache.as_ref(), commit, proof.parts);
         let mut snapshot = Snapshot { key: Some(commit), sum: proof.sum.clone(), ..Snapshot::default() };
@@ -238,16 +254,13 @@ impl Log {
             let line = line.map_err(|error| damaged(error.to_string()))?;
             past.extend(snapshot.take_in(line).map_err(damaged)?);
         }
-        if Digest::from(cached.hasher.finalize()) != proof.digest {
+        if cached.digest() != proof.digest {
             return Err(damaged("it is not what was put there".into()));
         }
         check_past(&past, commit).map_err(damaged)?;
         snapshot.count_uses();
         snapshot.names_base = proof.names_base;
-        past.into_iter().for_each(|(key, node)| self.graph.insert(key, node));
-        self.start = Some(Start { commit, checkpoint: proof.checkpoint.clone() });
-        self.remember(Arc::new(snapshot));
-        Ok(())
+        Ok((snapshot, past))
     }
 }
 
@@ -286,100 +299,11 @@ fn unused(error: &LogError) -> String {
     format!("this checkpoint is not used, the commits are read instead: {}", error.cause())
 }
 
-fn not_named(key: &str, commit: CommitKey) -> LogError {
+pub(super) fn not_named(key: &str, commit: CommitKey) -> LogError {
     LogError::corrupt(key, format!("it is not the state of {commit} that later commits name"))
 }
 
 /// Generation in the key of a checkpoint.
 pub(super) fn seq_of(key: &str) -> Option<u64> {
     CommitKey::parse(key.strip_prefix(CHECKPOINTS)?).map(|name| name.seq)
-}
-
-fn part_key(commit: CommitKey, number: u32) -> String {
-    format!("{PARTS}{commit}/{number:06}")
-}
-
-/// A state that arrives: its lines are added up, and its bytes go to the cache in parts.
-struct Parts<'a> {
-    target: Option<(&'a dyn ObjectCache, CommitKey)>,
-    sum: StateSum,
-    line: Option<HashedLine>,
-    hasher: blake3::Hasher,
-    part: Vec<u8>,
-    count: u32,
-}
-
-impl<'a> Parts<'a> {
-    fn new(target: Option<(&'a dyn ObjectCache, CommitKey)>) -> Self {
-        let (sum, hasher) = (StateSum::default(), blake3::Hasher::new());
-        Self { target, sum, line: None, hasher, part: Vec::new(), count: 0 }
-    }
-
-    fn take(&mut self, bytes: &[u8]) {
-        self.hasher.update(bytes);
-        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let line = self.line.get_or_insert_default();
-            line.update(piece.strip_suffix(b"\n").unwrap_or(piece));
-            if piece.ends_with(b"\n") {
-                self.sum.add_hashed(line);
-                self.line = None;
-            }
-        }
-        if self.target.is_some() {
-            self.part.extend_from_slice(bytes);
-            while self.part.len() >= PART {
-                let rest = self.part.split_off(PART);
-                self.put();
-                self.part = rest;
-            }
-        }
-    }
-
-    fn put(&mut self) {
-        if let Some((cache, commit)) = self.target {
-            cache.put(&part_key(commit, self.count), &self.part);
-            self.count += 1;
-        }
-    }
-
-    fn end(mut self) -> (StateSum, u32, Digest) {
-        if !self.part.is_empty() {
-            self.put();
-        }
-        if let Some(unfinished) = &self.line {
-            self.sum.add_hashed(unfinished);
-        }
-        (self.sum, self.count, self.hasher.finalize().into())
-    }
-}
-
-/// A state in the cache, as a stream of bytes.
-struct Cached<'a> {
-    cache: &'a dyn ObjectCache,
-    commit: CommitKey,
-    next: u32,
-    parts: u32,
-    part: io::Cursor<Vec<u8>>,
-    hasher: blake3::Hasher,
-}
-
-impl<'a> Cached<'a> {
-    fn new(cache: &'a dyn ObjectCache, commit: CommitKey, parts: u32) -> Self {
-        Self { cache, commit, next: 0, parts, part: io::Cursor::default(), hasher: blake3::Hasher::new() }
-    }
-}
-
-impl Read for Cached<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let read = self.part.read(buffer)?;
-            if read > 0 || self.next == self.parts {
-                self.hasher.update(&buffer[..read]);
-                return Ok(read);
-            }
-            let part = self.cache.get(&part_key(self.commit, self.next));
-            self.part = io::Cursor::new(part.ok_or(io::ErrorKind::UnexpectedEof)?);
-            self.next += 1;
-        }
-    }
 }

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use futures_util::TryStreamExt;
+
 use super::chunks::{PACKS, parse_pack_key};
 use super::format::{COMMITS, parse_commit_key};
 use super::history::pushed_as;
@@ -64,8 +66,10 @@ impl Log {
         if packs.values().all(|pack| pack.modified_ms <= now_ms) {
             return Ok(());
         }
-        for (key, time) in times.iter().filter(|(key, _)| self.graph.contains(**key)) {
-            let (_, commit) = self.read_commit(*key).await?;
+        let known = times.keys().copied().filter(|key| self.graph.contains(*key));
+        let mut reads = std::pin::pin!(self.reads(known));
+        while let Some((key, commit)) = reads.try_next().await? {
+            let Some(time) = times.get(&key) else { continue };
             for pack in &commit.packs {
                 packs.entry(pack.id).and_modify(|there| there.modified_ms = there.modified_ms.min(*time));
             }
@@ -80,8 +84,8 @@ impl Log {
     /// Errors of the remote, for commits that are not in the cache.
     pub async fn uncounted(&self, head: CommitKey) -> Result<BTreeSet<CommitKey>, LogError> {
         let (mut uncounted, mut pushes) = (BTreeSet::new(), BTreeMap::new());
-        for key in self.graph.ancestry(head) {
-            let (_, commit) = self.read_commit(key).await?;
+        let mut reads = std::pin::pin!(self.reads(self.graph.ancestry(head)));
+        while let Some((key, commit)) = reads.try_next().await? {
             if commit.kind == CommitKind::Prune {
                 uncounted.insert(key);
             } else if let Some(push) = pushed_as(&commit) {
@@ -119,8 +123,8 @@ impl Log {
             let state = self.snapshot(Some(*oldest)).await?;
             retained.part(head.void.contains(oldest)).extend(Contents::of(&state));
         }
-        for key in past {
-            let (_, commit) = self.read_commit(key).await?;
+        let mut reads = std::pin::pin!(self.reads(past));
+        while let Some((key, commit)) = reads.try_next().await? {
             let contents = retained.part(head.void.contains(&key));
             let kept = commit.kept.iter().flat_map(|conflict| &conflict.files);
             let entries = commit.changes.iter().filter_map(|change| change.entry);
@@ -142,8 +146,9 @@ impl Log {
         let wanted = |pack: &PackId| head.has_swept(pack) && there.contains_key(pack);
         let Some(key) = head.key.filter(|_| there.keys().any(wanted)) else { return Ok(Vec::new()) };
         let mut packs = BTreeMap::new();
-        for key in self.graph.ancestry(key) {
-            let named = self.read_commit(key).await?.1.packs.into_iter();
+        let mut reads = std::pin::pin!(self.reads(self.graph.ancestry(key)));
+        while let Some((_, commit)) = reads.try_next().await? {
+            let named = commit.packs.into_iter();
             packs.extend(named.filter(|pack| wanted(&pack.id)).map(|pack| (pack.id, Arc::new(pack))));
         }
         Ok(packs.into_values().collect())
