@@ -152,6 +152,37 @@ async fn a_repair_sends_again_what_a_stranger_swept_and_deleted() {
 }
 
 #[tokio::test]
+async fn a_deep_look_names_old_versions_that_a_stranger_swept_and_deleted() {
+    let folder = fresh_folder();
+    let (bucket, mut one) = world(folder.path()).await;
+    let newest: Vec<String> = bucket.packs().into_iter().collect();
+    let held: Vec<PackId> = packs(&bucket);
+    one.write("traces/a.json", version("a6"));
+    one.sync().await;
+    let marked = held.clone();
+    forge(&bucket, |commit| commit.prune.marked = marked).await;
+    forge(&bucket, |commit| commit.prune.swept = held).await;
+    one.sync().await;
+    let before = one.engine().verify(true, &Unwatched).await.unwrap();
+    assert!(before.faults.is_empty() && before.lost.is_empty(), "they are still there: {before:?}");
+    newest.iter().for_each(|pack| drop(bucket.remote.remove(pack)));
+    let found = one.engine().verify(true, &Unwatched).await.unwrap();
+    let lost: Vec<(u64, u64)> = found.lost.iter().map(|lost| (lost.from, lost.to)).collect();
+    assert_eq!(lost, [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5)], "{found:?}");
+    assert_eq!(found.faults.len(), 5, "it is not sound: {:?}", found.faults);
+    assert_eq!(found.faults[0].path, "traces/a.json");
+    // Giving it up ends the telling. Nobody waits for a device that has said nothing for a year.
+    bucket.pass(400 * DAY);
+    one.write("traces/b.json", "b");
+    one.restart();
+    one.sync().await;
+    let found = one.engine().verify(true, &Unwatched).await.unwrap();
+    one.engine().give_up(&found.lost, &Unwatched).await.unwrap();
+    let after = one.engine().verify(true, &Unwatched).await.unwrap();
+    assert!(after.faults.is_empty() && after.lost.is_empty() && after.given_up.len() == 5, "{after:?}");
+}
+
+#[tokio::test]
 async fn a_device_deletes_only_what_it_has_known_to_go_for_a_grace_period() {
     let folder = fresh_folder();
     let (bucket, mut one) = world(folder.path()).await;

@@ -87,6 +87,22 @@ struct LostWalk<'a> {
 }
 
 impl Session<'_> {
+    /// True if something that retention keeps is neither in the packs of the newest state nor in
+    /// swept ones that are still there, and was not given up.
+    pub(super) async fn lacks(&mut self, head: &Snapshot) -> Result<bool, SyncError> {
+        let kept = self.log.retained(head, head.horizon).await?.sure;
+        let there = self.swept_and_there(head).await?;
+        let reader = ChunkReader::new(Arc::clone(&self.context.ports.remote));
+        let lost = reader.places(&kept, head.packs.values(), &[], &there).await?.lost;
+        let gone = head.gone_for_good();
+        Ok(lost.iter().any(|content| !gone.contains(content)))
+    }
+
+    async fn swept_and_there(&self, head: &Snapshot) -> Result<Vec<Arc<PackInfo>>, SyncError> {
+        let bucket = self.log.packs_there().await?;
+        Ok(self.log.swept_and_there(head, &bucket).await?)
+    }
+
     /// Versions that need a chunk of a pack that is still damaged, or that is gone although
     /// retention keeps them.
     pub(super) async fn lost(&mut self, faults: &[Fault]) -> Result<Losses, SyncError> {
@@ -102,13 +118,17 @@ impl Session<'_> {
             open: BTreeMap::new(),
             losses: Losses { head: Some(head), ..Losses::default() },
         };
-        // A chunk that a later pack holds too is not lost.
+        // A chunk that a later pack holds too is not lost, and neither is what moves from a swept
+        // pack with the next prune.
         walk.add_readable(&newest).await?;
+        self.swept_and_there(&newest).await?.into_iter().for_each(|pack| walk.index.insert(pack));
         let line: Vec<CommitKey> = self.log.line(head).into_iter().rev().collect();
         for key in line {
             let changed = self.log.changed_by(key).await?;
             let state = self.log.readable(key, Some(head)).await?;
-            walk.step(key, &changed, &state).await?;
+            // Of a void commit only what its merge took over counts.
+            let is_void = newest.void.contains(&key);
+            walk.step(key, &changed, &state, is_void).await?;
         }
         Ok(walk.ended(head, newest.horizon))
     }
@@ -162,6 +182,7 @@ impl LostWalk<'_> {
         key: CommitKey,
         changed: &[VaultPath],
         state: &Snapshot,
+        is_void: bool,
     ) -> Result<(), SyncError> {
         self.add_readable(state).await?;
         let files = changed.iter().map(|path| ((None, path.clone()), state.tree.get(path).copied()));
@@ -172,7 +193,7 @@ impl LostWalk<'_> {
             files.chain(kept.filter(|(name, _)| !self.open.contains_key(name))).collect();
         for (name, entry) in new {
             self.close(&name, key.seq - 1);
-            let Some(entry) = entry else { continue };
+            let Some(entry) = entry.filter(|_| !is_void) else { continue };
             if !self.readable.contains_key(&entry.digest) {
                 let is_readable = self.can_be_read(state, &name.1, entry).await?;
                 self.readable.insert(entry.digest, is_readable);

@@ -121,13 +121,15 @@ impl Session<'_> {
     }
 
     /// Finds the lost versions, and parts those that were given up from the others. A pack that is
-    /// on its way out is no fault once all that it lacks was given up.
+    /// on its way out is no fault once all that it lacks was given up. Packs that somebody swept and
+    /// deleted are no state's any more: what only they held is a fault of its own.
     async fn tell_lost(&mut self, verified: &mut Verified) -> Result<Losses, SyncError> {
         let head = self.log.graph().heads().first().copied();
         let head = self.log.snapshot(head).await?;
         let gone = head.gone_for_good();
         let of_pack = |fault: &Fault| parse_pack_key(&fault.path);
-        if gone.is_empty() && !verified.faults.iter().any(|fault| of_pack(fault).is_some()) {
+        let is_sound = gone.is_empty() && verified.faults.is_empty();
+        if is_sound && !(verified.deep && self.lacks(&head).await?) {
             return Ok(Losses::default());
         }
         let mut losses = self.lost(&verified.faults).await?;
@@ -137,6 +139,11 @@ impl Session<'_> {
         if verified.lost.is_empty() {
             let is_leaving = |pack| head.marked.contains_key(&pack);
             verified.faults.retain(|fault| !of_pack(fault).is_some_and(is_leaving));
+        } else if verified.faults.is_empty() {
+            for Lost { path, from, to, .. } in losses.told() {
+                let which = if from == to { from.to_string() } else { format!("{from} to {to}") };
+                verified.fault(path, format!("its version of generation {which} is in no pack of the bucket"));
+            }
         }
         Ok(losses)
     }
