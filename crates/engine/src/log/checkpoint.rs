@@ -25,8 +25,11 @@ use crate::remote::{Object, RemoteErrorKind, Span, list_all};
 
 /// All of a checkpoint.
 const WHOLE: Span = Span::UpTo(limits::CHECKPOINT_STORED);
-/// Number of generations between checkpoints.
+/// Least number of generations between checkpoints, and the most.
 pub(super) const EVERY: u64 = 32;
+const MOST_APART: u64 = 8 * EVERY;
+/// One is due once the commits since the last have this share of its bytes: one in so many.
+const SHARE: u64 = 8;
 /// Number of newest checkpoints that stay at any age.
 const KEPT: usize = 2;
 /// Generations of which one checkpoint stays at any age, where states of all of them may be read.
@@ -118,6 +121,13 @@ impl Log {
         if head.seq < self.checkpointed + EVERY {
             return Ok(false);
         }
+        if let Some(last) = listed.iter().rfind(|object| seq_of(&object.key) == Some(self.checkpointed))
+            && self.is_enough(&last.key, head).await?
+        {
+            // It is looked at again after as many generations.
+            self.checkpointed = head.seq;
+            return Ok(false);
+        }
         // Readers of the checkpoint would never see a commit that it leaves out, so list all
         // commits first.
         self.refresh(Depth::Whole).await?;
@@ -127,6 +137,24 @@ impl Log {
         let snapshot = self.snapshot(Some(head)).await?;
         self.write_checkpoint(head, &snapshot, entropy).await?;
         Ok(true)
+    }
+
+    /// True if a checkpoint is still near enough: the commits since are few bytes beside it, so that
+    /// writing all of a large state again would cost more than it spares a reader.
+    async fn is_enough(&mut self, key: &str, head: CommitKey) -> Result<bool, LogError> {
+        let seq = seq_of(key).unwrap_or(0);
+        if head.seq >= seq + MOST_APART {
+            return Ok(false);
+        }
+        let checkpoint = match self.read_checkpoint(key).await {
+            Err(LogError::Remote(error)) if error.kind.offline() => return Err(error.into()),
+            // One that cannot be read spares nobody anything.
+            Err(_) => return Ok(false),
+            Ok(checkpoint) => checkpoint,
+        };
+        let state: u64 = checkpoint.slots().map(|(_, slot)| u64::from(slot.stored)).sum();
+        let since: u64 = self.list_commits(seq + 1).await?.values().map(|seen| seen.size).sum();
+        Ok(since * SHARE < state)
     }
 
     /// Keeps a state of the line to `head` in the cache if the last one lies far back. So a device

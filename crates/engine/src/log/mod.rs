@@ -136,7 +136,7 @@ pub struct Log {
     lost_packs: BTreeSet<PackId>,
     /// State that replays can start from.
     start: Option<Start>,
-    /// Generation of the newest checkpoint that was listed.
+    /// Generation of the newest checkpoint that was listed, or a later one at which none was due.
     checkpointed: u64,
     /// Commit that this device has agreed on: everything it builds on belongs to the history.
     agreed: Option<CommitKey>,

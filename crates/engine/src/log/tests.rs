@@ -4,6 +4,7 @@
 mod check;
 mod checkpoints;
 mod chunks;
+mod earlier;
 mod faulty;
 mod format_rules;
 mod junk;
