@@ -161,7 +161,7 @@ async fn settle(world: &mut World, old: &mut OldData) -> Check {
         return Err(format!("a prune finds no end: {pruned:?}"));
     }
     old.reached().into_iter().filter(|(reached, _)| *reached).for_each(|(_, name)| world.trace.mark(name));
-    let room = old.room(&world.store);
+    let room = old.room(&world.store, KEEP);
     if room.used > room.justified * ROOM / 100 + SLACK {
         return Err(format!("the bucket takes more room than it may: {room:?}"));
     }

@@ -230,14 +230,7 @@ impl OldData {
     /// names.
     fn check_kept(&mut self, head: CommitKey, bucket: &Bucket, keep: Retention) -> Result<Fates, String> {
         let now = &self.commits[&head].1;
-        let line: Vec<CommitKey> =
-            std::iter::successors(Some(head), |key| self.commits[key].0.parents.first().copied()).collect();
-        let counted = line.iter().filter(|key| self.commits[*key].0.kind != CommitKind::Prune);
-        let wanted: usize = keep.generations.try_into().unwrap();
-        let newest = counted.take(wanted).last().map_or(0, |key| key.seq);
-        let since = bucket.now_ms() - i64::try_from(keep.age.as_millis()).unwrap();
-        let young = |key: &&CommitKey| bucket.put_at(**key).is_none_or(|at| at >= since);
-        let first_young = line.iter().rfind(young).map_or(head.seq, |key| key.seq);
+        let [newest, first_young] = self.wanted(head, bucket, keep);
         if now.horizon > newest.min(first_young) {
             return Err(format!("kept from {} on, but {newest} and {first_young} are wanted", now.horizon));
         }
@@ -276,6 +269,38 @@ impl OldData {
         fates.kept.extend(&void_kept);
         self.void_kept.extend(void_kept);
         Ok(fates)
+    }
+
+    /// The oldest generations that retention wants: for their number, and for their age.
+    fn wanted(&self, head: CommitKey, bucket: &Bucket, keep: Retention) -> [u64; 2] {
+        let line: Vec<CommitKey> =
+            std::iter::successors(Some(head), |key| self.commits[key].0.parents.first().copied()).collect();
+        // A push that was cut counts once, as its last commit. A merge has no transaction.
+        let mut pushes = BTreeSet::new();
+        let counted = line.iter().filter(|key| {
+            let commit = &self.commits[*key].0;
+            commit.kind != CommitKind::Prune && commit.txn.is_none_or(|push| pushes.insert(push))
+        });
+        let wanted: usize = keep.generations.try_into().unwrap();
+        let newest = counted.take(wanted).last().map_or(0, |key| key.seq);
+        let since = bucket.now_ms() - i64::try_from(keep.age.as_millis()).unwrap();
+        let young = |key: &&CommitKey| bucket.put_at(**key).is_none_or(|at| at >= since);
+        [newest, line.iter().rfind(young).map_or(head.seq, |key| key.seq)]
+    }
+
+    /// The oldest generation of which a prune keeps what is still there. A recorded horizon is
+    /// somebody's word. Each device goes back by itself: from what is wanted to the newest commit
+    /// that all later ones build on. So a branch that comes late takes it back, below the horizon,
+    /// to where that branch began, until what is wanted begins with their merge.
+    fn kept_from(&self, head: CommitKey, bucket: &Bucket, keep: Retention) -> u64 {
+        let [newest, first_young] = self.wanted(head, bucket, keep);
+        let past = self.past(head);
+        let is_base = |base: &&CommitKey| {
+            let before = self.past(**base);
+            past.iter().all(|key| before.contains(key) || self.past(*key).contains(*base))
+        };
+        let mut old = past.iter().rev().filter(|key| key.seq <= newest.min(first_young));
+        old.find(is_base).map_or(0, |base| base.seq).min(self.commits[&head].1.horizon)
     }
 
     fn entries(&self, key: &CommitKey) -> impl Iterator<Item = Entry> {
@@ -329,14 +354,15 @@ impl OldData {
 
     /// The room that packs take, but for those of checkpoints, and how much of it retention
     /// justifies: a row of the table for each chunk that is kept, and its bytes.
-    pub fn room(&self, store: &Store) -> Room {
+    pub fn room(&self, store: &Store, keep: Retention) -> Room {
         let bucket = store.lock();
         let [head] = self.heads()[..] else { return Room { used: u64::MAX, justified: 0 } };
         let now = &self.commits[&head].1;
-        let kept = self.past(head).into_iter().filter(|key| key.seq >= now.horizon);
+        let from = self.kept_from(head, &bucket, keep);
+        let kept = self.past(head).into_iter().filter(|key| key.seq >= from);
         let mut digests: BTreeSet<Digest> =
             kept.flat_map(|key| self.entries(&key).collect::<Vec<_>>()).map(|entry| entry.digest).collect();
-        let standing = self.past(head).into_iter().filter(|key| key.seq == now.horizon.max(1));
+        let standing = self.past(head).into_iter().filter(|key| key.seq == from.max(1));
         let states = std::iter::once(head).chain(standing);
         digests.extend(states.flat_map(|key| self.commits[&key].1.contents().map(|entry| entry.digest)));
         let single = |digest: &Digest| vec![*digest];

@@ -145,6 +145,22 @@ proptest! {
     }
 }
 
+#[test]
+fn a_branch_that_came_late_takes_the_horizon_back_until_its_merge_is_the_oldest() {
+    let mut graph = Graph::default();
+    let late = key(4, 1);
+    for seq in 1..=13 {
+        let before = if seq > 1 { vec![key(seq - 1, 0)] } else { vec![] };
+        let merged = if seq == 11 { vec![late] } else { vec![] };
+        insert(&mut graph, key(seq, 0), [before, merged].concat());
+    }
+    insert(&mut graph, late, vec![key(3, 0)]);
+    let times = graph.iter().map(|(key, _)| (key, 0)).collect();
+    let kept_from =
+        |seq| horizon(&graph, key(seq, 0), &times, &BTreeSet::new(), Window { generations: 3, since_ms: 1 });
+    assert_eq!([10, 11, 12, 13].map(kept_from), [8, 3, 3, 11]);
+}
+
 /// Fate of one pack that was put at `put` and marked, if at all, at `marked`. Now is 100 and the
 /// grace period 10.
 fn fate_of(named: bool, needed: bool, put: Option<i64>, marked: Option<i64>, known: bool) -> &'static str {

@@ -142,7 +142,8 @@ impl Session<'_> {
         } else if verified.faults.is_empty() {
             for Lost { path, from, to, .. } in losses.told() {
                 let which = if from == to { from.to_string() } else { format!("{from} to {to}") };
-                verified.fault(path, format!("its version of generation {which} is in no pack of the bucket"));
+                verified
+                    .fault(path, format!("its version of generation {which} is in no pack of the bucket"));
             }
         }
         Ok(losses)
