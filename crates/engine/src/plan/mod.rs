@@ -39,6 +39,7 @@ mod together;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use crate::model::{Groups, Item, Losses, Tree, VaultPath, set_entry};
 
@@ -207,6 +208,17 @@ impl Blocked {
             known.map(|(at, why)| Block { at, why })
         };
         at(path).or_else(|| path.folders().find_map(|folder| at(&VaultPath::new(folder).ok()?)))
+    }
+
+    /// A name below `folder` that blocks: what stands there keeps a file from taking the folder's
+    /// place, though no tree has it.
+    fn below(&self, folder: &VaultPath) -> Option<Block<'_>> {
+        let inside = format!("{folder}/");
+        [&self.paths, &self.foreign].into_iter().find_map(|names| {
+            let (at, why) =
+                names.range::<str, _>((Bound::Excluded(inside.as_str()), Bound::Unbounded)).next()?;
+            at.as_str().starts_with(&inside).then_some(Block { at, why })
+        })
     }
 
     /// Paths where something stands that is in no tree.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
 use super::reconcile::yield_to_remote;
-use super::{FileStep, Hold, Input, Mode, Step, Waiting};
+use super::{Block, FileStep, Hold, Input, Mode, Step, Waiting};
 use crate::model::{Alike, Item, Tree, VaultPath};
 
 pub(super) fn settle(
@@ -68,28 +68,33 @@ fn wait(steps: &mut BTreeMap<Item, Step>, waiting: &mut Vec<Waiting>, stopped: V
     any
 }
 
-/// Steps that need a name which an item that `stays` holds on the receiving side.
+/// Steps that need a name which an item that `stays` holds on the receiving side. Or, here, the
+/// name of a folder in which something stands that is in no tree: emptied of the rest, it stays.
 fn without_room(input: &Input, steps: &BTreeMap<Item, Step>, stays: impl Fn(&Item) -> bool) -> Vec<Waiting> {
     let mut stopped = Vec::new();
-    for (side, takes) in [(input.remote, Step::outgoing as fn(&Step) -> bool), (input.local, Step::incoming)]
-    {
+    for (side, unseen, takes) in [
+        (input.remote, None, Step::outgoing as fn(&Step) -> bool),
+        (input.local, Some(input.blocked), Step::incoming),
+    ] {
         let taking = || steps.values().filter(|step| takes(step));
         let leaving: BTreeSet<&VaultPath> = taking()
             .flat_map(|step| &step.files)
             .filter(|file| file.to.is_none())
             .map(|file| &file.path)
             .collect();
-        for step in taking() {
-            let in_the_way = step.files.iter().filter(|file| is_new(file)).find_map(|file| {
-                let other =
-                    standing(side, &leaving, &file.path).find(|other| stays(&input.groups.item(other)))?;
-                Some((&file.path, other))
-            });
-            if let Some((path, other)) = in_the_way {
-                let why = format!("{path}: {other} stands in its place, and waits itself");
-                stopped.push(Waiting::of(step.item.clone(), why));
+        let in_the_way = |path: &VaultPath| {
+            let other = standing(side, &leaving, path).find(|other| stays(&input.groups.item(other)));
+            if let Some(other) = other {
+                return Some(format!("{path}: {other} stands in its place, and waits itself"));
             }
-        }
+            let Block { at, why } = unseen?.below(path)?;
+            Some(format!("{path}: {at} stands in its place: {why}"))
+        };
+        stopped.extend(taking().filter_map(|step| {
+            let why =
+                step.files.iter().filter(|file| is_new(file)).find_map(|file| in_the_way(&file.path))?;
+            Some(Waiting::of(step.item.clone(), why))
+        }));
     }
     stopped
 }

@@ -121,6 +121,26 @@ fn an_incoming_file_waits_while_a_blocked_group_stands_in_its_place() {
     assert_eq!((here, there), (base, remote));
 }
 
+/// Of `t/A` and `t/a` a case-sensitive disk holds both, and the scan names one of them: the other
+/// is in no tree, but it stands below the folder that a file is to replace.
+#[test]
+fn an_incoming_file_waits_for_what_stands_in_its_place_and_is_in_no_tree() {
+    let base = tree(&[("t/A", "1"), ("t/b", "1"), ("ta", "1")]);
+    let remote = tree(&[("t", "2")]);
+    let hidden: [fn(&mut Blocked, VaultPath); 2] =
+        [|to, name| to.add(name, "rename one of them"), |to, name| to.add_foreign(name, "it is a link")];
+    for hide in hidden {
+        let mut case = Case::of(base.clone(), base.clone(), remote.clone());
+        hide(&mut case.blocked, path("ta"));
+        assert!(step(&case.plan(), &file("t")).is_some(), "ta is in no folder t");
+        hide(&mut case.blocked, path("t/c/a"));
+        let (plan, here, _) = outcome(&case);
+        assert_eq!(here, tree(&[("ta", "1")]), "what is deleted there goes, and frees the folder");
+        let waiting = plan.waiting.iter().find(|waiting| waiting.item == file("t")).unwrap();
+        assert!(waiting.why.starts_with("t: t/c/a stands in its place: "), "{}", waiting.why);
+    }
+}
+
 #[test]
 fn new_names_that_differ_in_case_only_wait_on_either_side() {
     let base = tree(&[("Note", "1")]);
