@@ -27,6 +27,9 @@ use cogzy_engine::remote::Meter;
 use cogzy_engine::sync::{Engine, Joining, join};
 use cogzy_engine::vault::FileLock;
 
+/// Stack of the daemon's thread, in bytes.
+const STACK: usize = 8 << 20;
+
 /// Run the daemon in the foreground
 ///
 /// This is what the service manager starts. With nothing configured it keeps the default vault in a
@@ -185,7 +188,9 @@ async fn embedded_engine(app: &App, meter: Meter, output: &mut Output) -> Result
 fn spawn(daemon: Daemon, runtime: &Runtime) -> Result<(JoinHandle<()>, oneshot::Receiver<Ended>), Failure> {
     let handle = runtime.handle().clone();
     let (tell, ended) = oneshot::channel();
-    let engine = std::thread::Builder::new().name("engine".to_owned()).spawn(move || {
+    // As much as the main thread has, on which a command runs the same engine.
+    let thread = std::thread::Builder::new().name("engine".to_owned()).stack_size(STACK);
+    let engine = thread.spawn(move || {
         // After a stop signal there is no receiver left.
         let _stopping = tell.send(handle.block_on(daemon.run()));
     });

@@ -3,10 +3,12 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use cogzy_engine::clock::SystemClock;
+use cogzy_engine::model::Digest;
 use cogzy_engine::remote::{Capabilities, MemoryRemote, Object, Page, Remote, RemoteError, Span};
 use cogzy_testkit::fresh_folder;
 
@@ -15,27 +17,49 @@ use crate::support::process::noise;
 
 /// A bucket that writes down what it is asked.
 #[derive(Debug)]
-struct Recording {
+pub struct Recording {
     bucket: MemoryRemote,
     /// Operation and first folder of each request.
     asked: Mutex<Vec<String>>,
     /// Requests under way for the state of an object, and the most of them.
     heads: [AtomicU64; 2],
+    /// Time that a request takes, at least and at most.
+    latency: [Duration; 2],
 }
 
 impl Recording {
     fn new() -> Arc<Self> {
-        let bucket = MemoryRemote::with_clock(Arc::new(SystemClock::default()));
-        Arc::new(Self { bucket, asked: Mutex::default(), heads: Default::default() })
+        Self::slow([Duration::ZERO; 2])
     }
 
-    fn note(&self, operation: &str, key: &str) {
+    /// One whose requests take some time each, at least and at most.
+    pub fn slow(latency: [Duration; 2]) -> Arc<Self> {
+        let bucket = MemoryRemote::with_clock(Arc::new(SystemClock::default()));
+        Arc::new(Self { bucket, asked: Mutex::default(), heads: Default::default(), latency })
+    }
+
+    async fn note(&self, operation: &str, key: &str) {
         let folder = key.split('/').next().unwrap_or(key);
-        self.asked.lock().unwrap().push(format!("{operation} {folder}"));
+        let number = {
+            let mut asked = self.asked.lock().unwrap();
+            asked.push(format!("{operation} {folder}"));
+            asked.len()
+        };
+        let [least, most] = self.latency;
+        if !most.is_zero() {
+            // As good as any: spread, and the same each time.
+            let part = Digest::of(&number.to_le_bytes()).as_bytes()[0];
+            tokio::time::sleep(least + (most - least) * u32::from(part) / 256).await;
+        }
+    }
+
+    /// Keys of the bucket.
+    pub fn keys(&self) -> impl Iterator<Item = String> {
+        self.bucket.dump().into_keys()
     }
 
     /// What was asked since this was asked last.
-    fn take(&self) -> Vec<String> {
+    pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.asked.lock().unwrap())
     }
 }
@@ -49,15 +73,15 @@ impl Remote for Recording {
         self.bucket.capabilities()
     }
     async fn put(&self, key: &str, body: Bytes) -> Result<(), RemoteError> {
-        self.note("put", key);
+        self.note("put", key).await;
         self.bucket.put(key, body).await
     }
     async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError> {
-        self.note("get", key);
+        self.note("get", key).await;
         self.bucket.get(key, span).await
     }
     async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {
-        self.note("head", key);
+        self.note("head", key).await;
         let [now, most] = &self.heads;
         most.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
         tokio::task::yield_now().await;
@@ -65,11 +89,11 @@ impl Remote for Recording {
         self.bucket.head(key).await
     }
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, RemoteError> {
-        self.note("list", prefix);
+        self.note("list", prefix).await;
         self.bucket.list(prefix, after).await
     }
     async fn delete(&self, key: &str) -> Result<(), RemoteError> {
-        self.note("delete", key);
+        self.note("delete", key).await;
         self.bucket.delete(key).await
     }
     async fn server_ms(&self) -> Result<i64, RemoteError> {

@@ -21,6 +21,7 @@ mod local_reading;
 mod losses;
 mod lost_packs;
 mod main_path;
+mod many_devices;
 mod memories;
 mod memories_since;
 mod memories_staged;

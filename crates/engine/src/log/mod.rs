@@ -140,6 +140,8 @@ pub struct Log {
     checkpointed: u64,
     /// Commit that this device has agreed on: everything it builds on belongs to the history.
     agreed: Option<CommitKey>,
+    /// Commit that this process put last.
+    own: Option<CommitKey>,
     /// Objects below `commits/` that the log does without.
     asides: Notes,
     /// Next of the missing packs to look for.

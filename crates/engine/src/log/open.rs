@@ -62,6 +62,7 @@ impl Log {
             lost_packs: BTreeSet::new(),
             start: None,
             checkpointed: 0,
+            own: None,
             agreed: None,
             asides: Notes::default(),
             turn: 0,

@@ -120,7 +120,8 @@ impl Log {
             back.push(parent);
             at = parent;
         };
-        if let Some(state) = self.earlier_state(&back).await {
+        // Boxed: what is seldom needed must not make the future of each replay larger.
+        if let Some(state) = Box::pin(self.earlier_state(&back)).await {
             self.waypoints.keep(&state);
             back.retain(|key| key.seq > state.seq());
             start = Ok(state);

@@ -16,6 +16,7 @@ mod reads;
 mod states;
 mod stored;
 mod survey;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

@@ -11,7 +11,7 @@ use super::format::{commit_key, decode_commit, encode_commit};
 use super::merge::{Side, merge, virtual_base};
 use super::old::OldData;
 use super::read::Seen;
-use super::{ChunkReader, Graph, LOOK_BACK, Log, LogError, Node, Snapshot};
+use super::{ChunkReader, Depth, Graph, LOOK_BACK, Log, LogError, Node, Snapshot};
 use crate::model::{Commit, CommitKey, Origin, PackId, VaultId};
 use crate::planted::{Bug, planted};
 
@@ -21,6 +21,11 @@ const VISIBLE_WAIT: Duration = Duration::from_millis(250);
 /// Maximum number of merges in one call. More heads are no race; something keeps writing. They are
 /// merged by the next calls.
 pub(super) const MAX_MERGES: usize = 16;
+/// Time after which the next device merges where many commit at once. The one before needs a
+/// request for each merge.
+const TURN: Duration = Duration::from_secs(1);
+/// Turns that a device waits at most.
+const MOST_TURNS: usize = 8;
 /// Maximum number of commits among which the one is looked for that brought a missing pack.
 const MAX_BRINGERS: usize = 256;
 
@@ -66,6 +71,7 @@ impl Log {
     /// # Errors
     /// Errors of the remote; [`LogError::NotVisible`] if listings do not show the commit yet.
     pub async fn publish(&mut self, prepared: &Prepared) -> Result<(), LogError> {
+        self.own = Some(prepared.key);
         let name = commit_key(prepared.key);
         self.remote.put(&name, prepared.bytes.clone()).await?;
         let newest = self.graph.heads().first().map_or(0, |key| key.seq);
@@ -96,6 +102,8 @@ impl Log {
     /// Errors of the remote; a head that this device must not go on without;
     /// [`LogError::RolledBack`] if the remote has lost a head.
     pub async fn settle(&mut self) -> Result<Option<CommitKey>, LogError> {
+        // Boxed, as it is seldom needed.
+        Box::pin(self.give_way()).await?;
         self.check_heads().await?;
         let mut merges = 0;
         loop {
@@ -112,6 +120,29 @@ impl Log {
             self.visible.insert(prepared.key, seen);
             self.graph.insert(prepared.key, Node { parents: commit.parents, vault: commit.vault });
             merges += 1;
+        }
+    }
+
+    /// Waits for this device's turn to merge. Where many devices commit at the same moment, each
+    /// sees other heads than the next; if all merged what they see, their merges would cross and
+    /// be merged again, and again. So the device of the highest head goes first, and the others
+    /// look once more after a while. Of two heads each is merged by its own device at once.
+    async fn give_way(&mut self) -> Result<(), LogError> {
+        let mut waited = 0;
+        loop {
+            let heads = self.graph.heads();
+            let own = heads.iter().position(|head| Some(*head) == self.own);
+            let turn = match (heads.len(), own) {
+                (0 | 1, _) | (2, Some(_)) => 0,
+                (count, own) => own.unwrap_or(count).min(MOST_TURNS),
+            };
+            if turn <= waited {
+                return Ok(());
+            }
+            // A bucket does not tell when a device has merged.
+            tokio::time::sleep(TURN * u32::try_from(turn - waited).unwrap_or(1)).await;
+            waited = turn;
+            self.refresh(Depth::Near).await?;
         }
     }
 
