@@ -3,7 +3,9 @@
 //! A device keeps one proved state, near the head. An older one (that of a restore, the parent of a
 //! late fork, the oldest that retention keeps) would be replayed from the first commit, and a device
 //! that joined lately would fetch each commit for that. A checkpoint on the way is proved by the
-//! commit that follows it there: that one belongs to the history, and names the sum of the state.
+//! commit that follows it there and names the sum of its state. That commit must be one that this
+//! device's agreed or proved state builds on: whoever can write to the bucket can make a fork, and a
+//! checkpoint for it, that fit each other.
 //!
 //! Nothing depends on it: where no checkpoint serves, the commits are read. The state passes through
 //! the cache, since it is not parsed before it is proved; what a crash leaves of it there goes with
@@ -40,10 +42,12 @@ impl Log {
                 return None;
             }
         };
+        let anchors = self.agreed.into_iter().chain(self.start.as_ref().map(|start| start.commit));
+        let history: BTreeSet<CommitKey> = anchors.flat_map(|anchor| self.graph.ancestry(anchor)).collect();
         let on_way = |key: &str| {
             let seq = seq_of(key)?;
             back.windows(2).find_map(|pair| match pair {
-                [after, at] if at.seq == seq => Some((*at, *after)),
+                [after, at] if at.seq == seq && history.contains(after) => Some((*at, *after)),
                 _ => None,
             })
         };

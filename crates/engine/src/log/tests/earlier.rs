@@ -66,3 +66,24 @@ async fn an_old_state_that_a_checkpoint_lies_about_is_read_from_the_commits() {
     assert!(!state.tree.contains_key(&path("forged")) && state.tree.len() == 3, "{:?}", state.tree);
     assert!(log.aside().iter().any(|aside| aside.key.starts_with("checkpoints/")), "and it is told of");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_fork_and_a_checkpoint_that_fit_each_other_prove_nothing() {
+    let (remote, head) = long().await;
+    let mut forger = opened(&remote).await;
+    let at = forger.line(head).into_iter().find(|key| key.seq == 90).unwrap();
+    let mut lie = forger.snapshot(Some(at)).await.unwrap().as_ref().clone();
+    lie.tree.insert(path("forged"), entry("forged"));
+    forger.write_checkpoint(at, &lie, &SystemEntropy).await.unwrap();
+    let past = forger.graph.part(&forger.graph.ancestry(at));
+    let mut sum = sum::StateSum::default();
+    lie.lines(&past).for_each(|line| sum.add(&line.bytes().unwrap()));
+    let fork = Commit { base: Some(sum.digest()), ..plain(Some(at), 9, &[("mine", Some("mine"))]) };
+    let fork = Prepared::new(&mut fork.clone()).unwrap();
+    remote.put(&format::commit_key(fork.key), fork.bytes.clone()).await.unwrap();
+    let mut reader = opened(&remote).await;
+    let refused = reader.snapshot(Some(fork.key)).await.unwrap_err();
+    assert!(refused.to_string().contains("names another state"), "{refused}");
+    let state = reader.snapshot(Some(at)).await.unwrap();
+    assert!(!state.tree.contains_key(&path("forged")), "{:?}", state.tree);
+}
