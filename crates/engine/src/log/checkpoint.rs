@@ -30,6 +30,8 @@ pub(super) const EVERY: u64 = 32;
 const MOST_APART: u64 = 8 * EVERY;
 /// One is due once the commits since the last have this share of its bytes: one in so many.
 const SHARE: u64 = 8;
+/// Key in the cache of the generation at which a checkpoint was looked for and none was due.
+const LOOKED_FOR: &str = "looked-for-checkpoint";
 /// Number of newest checkpoints that stay at any age.
 const KEPT: usize = 2;
 /// Generations of which one checkpoint stays at any age, where states of all of them may be read.
@@ -111,7 +113,7 @@ impl Log {
         entropy: &dyn Entropy,
     ) -> Result<bool, LogError> {
         let last = self.start.as_ref().map_or(0, |start| start.commit.seq);
-        if head.seq < last.max(self.checkpointed) + EVERY {
+        if head.seq < last.max(self.checkpointed).max(self.looked_for(head)) + EVERY {
             return Ok(false);
         }
         // Another device may have written one.
@@ -124,8 +126,8 @@ impl Log {
         if let Some(last) = listed.iter().rfind(|object| seq_of(&object.key) == Some(self.checkpointed))
             && self.is_enough(&last.key, head).await?
         {
-            // It is looked at again after as many generations.
-            self.checkpointed = head.seq;
+            // It is looked at again after as many generations, also by the next process.
+            self.cache.put(LOOKED_FOR, &head.seq.to_le_bytes());
             return Ok(false);
         }
         // Readers of the checkpoint would never see a commit that it leaves out, so list all
@@ -137,6 +139,12 @@ impl Log {
         let snapshot = self.snapshot(Some(head)).await?;
         self.write_checkpoint(head, &snapshot, entropy).await?;
         Ok(true)
+    }
+
+    /// The generation at which none was due when it was last looked for; 0 if that was after `head`.
+    fn looked_for(&self, head: CommitKey) -> u64 {
+        let noted = self.cache.get(LOOKED_FOR).and_then(|bytes| bytes.try_into().ok());
+        noted.map_or(0, u64::from_le_bytes).clamp(0, head.seq)
     }
 
     /// True if a checkpoint is still near enough: the commits since are few bytes beside it, so that
@@ -187,28 +195,39 @@ impl Log {
         entropy: &dyn Entropy,
     ) -> Result<(), LogError> {
         let state = self.state_of(head, snapshot)?;
+        self.write_state(head, snapshot, &state, entropy).await
+    }
+
+    /// Writes `state`, the lines of `snapshot`, as a checkpoint.
+    pub(super) async fn write_state(
+        &mut self,
+        head: CommitKey,
+        snapshot: &Snapshot,
+        state: &[u8],
+        entropy: &dyn Entropy,
+    ) -> Result<(), LogError> {
         if state.len() as u64 > limits::STATE {
             let why =
                 format!("its state would have {} bytes, and {} is the most", state.len(), limits::STATE);
             return Err(LogError::TooMuch { why });
         }
-        let pieces = self.store(&state, snapshot, entropy).await?;
+        let pieces = self.store(state, snapshot, entropy).await?;
         let vault = self.graph.get(head).map_or_else(|| self.vault(), |node| Some(node.vault));
         let vault = vault.ok_or_else(|| LogError::corrupt("the remote", "it holds no vault"))?;
-        let content = Content { digest: Digest::of(&state), size: state.len() as u64 };
+        let content = Content { digest: Digest::of(state), size: state.len() as u64 };
         let needs: Vec<Need> = snapshot.needs.iter().cloned().collect();
         let format = if needs.is_empty() { FIRST_FORMAT } else { FORMAT };
         let checkpoint = Checkpoint { format, vault, commit: head, state: content, pieces, needs, ext: None };
         let (digest, bytes) = encode(ObjectKind::Checkpoint, format, &checkpoint, true)?;
         let key = checkpoint_key(head.seq, digest);
         self.remote.put(&key, Bytes::from(bytes)).await?;
-        self.cache_state(head, &key, snapshot, &state);
+        self.cache_state(head, &key, snapshot, state);
         self.start = Some(Start { commit: head, checkpoint: key });
         Ok(())
     }
 
     /// The state as sorted lines.
-    fn state_of(&self, head: CommitKey, snapshot: &Snapshot) -> Result<Vec<u8>, LogError> {
+    pub(super) fn state_of(&self, head: CommitKey, snapshot: &Snapshot) -> Result<Vec<u8>, LogError> {
         let past = self.graph.part(&self.graph.ancestry(head));
         let mut state = Vec::new();
         for line in snapshot.lines(&past) {
@@ -280,7 +299,9 @@ impl Log {
         let swept = |packs: &BTreeSet<PackId>| packs.iter().any(|pack| head.has_swept(pack));
         let (mut doomed, whole): (Vec<_>, Vec<_>) =
             self.checkpoints().await?.into_iter().partition(|(_, packs)| packs.as_ref().is_some_and(swept));
-        let seqs: Vec<u64> = whole.iter().filter_map(|(object, _)| seq_of(&object.key)).collect();
+        // One that cannot be read serves nobody, and keeps packs without a commit from going.
+        let readable = whole.iter().filter(|(_, packs)| packs.is_some());
+        let seqs: Vec<u64> = readable.filter_map(|(object, _)| seq_of(&object.key)).collect();
         let spared = spared(&seqs, head.horizon);
         let goes = |object: &Object| {
             object.modified_ms < before_ms && seq_of(&object.key).is_none_or(|seq| !spared.contains(&seq))
@@ -336,13 +357,14 @@ impl Log {
 }
 
 /// Generations whose checkpoints stay at any age: of those that are there, sorted, the newest; the
-/// newest from before the horizon, where the oldest state that is kept is read from; and after it a
-/// few, far from each other.
+/// newest from before the horizon, where the oldest state that is kept is read from, or the oldest;
+/// and after that a few, far from each other.
 pub(super) fn spared(seqs: &[u64], horizon: u64) -> BTreeSet<u64> {
     let newest = seqs.iter().rev().take(KEPT).copied();
-    let (before, after) = seqs.split_at(seqs.partition_point(|seq| *seq <= horizon));
-    let mut spared: BTreeSet<u64> = before.last().copied().into_iter().collect();
-    let mut last = before.last().copied().unwrap_or(0);
+    let (before, after) = seqs.split_at(seqs.partition_point(|seq| *seq < horizon));
+    let mut spared: BTreeSet<u64> =
+        before.last().or(after.first().filter(|_| horizon > 0)).copied().into_iter().collect();
+    let mut last = spared.first().copied().unwrap_or(0);
     for seq in after {
         if *seq >= last + SPARED_IN {
             last = *seq;

@@ -3,9 +3,9 @@
 //! A device keeps one proved state, near the head. An older one (that of a restore, the parent of a
 //! late fork, the oldest that retention keeps) would be replayed from the first commit, and a device
 //! that joined lately would fetch each commit for that. A checkpoint on the way is proved by the
-//! commit that follows it there and names the sum of its state. That commit must be one that this
-//! device's agreed or proved state builds on: whoever can write to the bucket can make a fork, and a
-//! checkpoint for it, that fit each other.
+//! commit that follows it there and names the sum of its state. That commit must be on the line of
+//! first parents of this device's agreed or proved state, where every sum was checked: whoever can
+//! write to the bucket can make a fork, a merge of it, and a checkpoint that fit each other.
 //!
 //! Nothing depends on it: where no checkpoint serves, the commits are read. The state passes through
 //! the cache, since it is not parsed before it is proved; what a crash leaves of it there goes with
@@ -43,7 +43,7 @@ impl Log {
             }
         };
         let anchors = self.agreed.into_iter().chain(self.start.as_ref().map(|start| start.commit));
-        let history: BTreeSet<CommitKey> = anchors.flat_map(|anchor| self.graph.ancestry(anchor)).collect();
+        let history: BTreeSet<CommitKey> = anchors.flat_map(|anchor| self.line(anchor)).collect();
         let on_way = |key: &str| {
             let seq = seq_of(key)?;
             back.windows(2).find_map(|pair| match pair {

@@ -136,12 +136,14 @@ pub struct Log {
     lost_packs: BTreeSet<PackId>,
     /// State that replays can start from.
     start: Option<Start>,
-    /// Generation of the newest checkpoint that was listed, or a later one at which none was due.
+    /// Generation of the newest checkpoint that was listed.
     checkpointed: u64,
     /// Commit that this device has agreed on: everything it builds on belongs to the history.
     agreed: Option<CommitKey>,
-    /// Commit that this process put last.
+    /// Commit or merge that this process put last.
     own: Option<CommitKey>,
+    /// Turns that this run has waited for others to merge.
+    waited: usize,
     /// Objects below `commits/` that the log does without.
     asides: Notes,
     /// Next of the missing packs to look for.

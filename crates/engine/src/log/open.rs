@@ -63,6 +63,7 @@ impl Log {
             start: None,
             checkpointed: 0,
             own: None,
+            waited: 0,
             agreed: None,
             asides: Notes::default(),
             turn: 0,

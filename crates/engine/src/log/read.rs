@@ -58,6 +58,7 @@ impl Log {
     /// history.
     pub fn build_on(&mut self, agreed: Option<CommitKey>) {
         self.agreed = agreed;
+        self.waited = 0;
     }
 
     /// Records a listing as the current state of the remote.

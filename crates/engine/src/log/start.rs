@@ -252,7 +252,7 @@ impl Log {
         let lines = serde_json::Deserializer::from_reader(BufReader::new(&mut cached)).into_iter::<Line>();
         for line in lines {
             let line = line.map_err(|error| damaged(error.to_string()))?;
-            past.extend(snapshot.take_in(line).map_err(damaged)?);
+            snapshot.take_in(line, &mut past).map_err(damaged)?;
         }
         if cached.digest() != proof.digest {
             return Err(damaged("it is not what was put there".into()));

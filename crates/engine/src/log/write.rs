@@ -118,6 +118,7 @@ impl Log {
             self.cache.put(&commit_key(prepared.key), &prepared.bytes);
             let seen = Seen { size: prepared.bytes.len() as u64, modified_ms: 0 };
             self.visible.insert(prepared.key, seen);
+            self.own = Some(prepared.key);
             self.graph.insert(prepared.key, Node { parents: commit.parents, vault: commit.vault });
             merges += 1;
         }
@@ -126,9 +127,9 @@ impl Log {
     /// Waits for this device's turn to merge. Where many devices commit at the same moment, each
     /// sees other heads than the next; if all merged what they see, their merges would cross and
     /// be merged again, and again. So the device of the highest head goes first, and the others
-    /// look once more after a while. Of two heads each is merged by its own device at once.
+    /// look once more after a while. Of two heads each is merged by its own device at once. One run
+    /// waits no longer than all turns take, however many heads keep coming.
     async fn give_way(&mut self) -> Result<(), LogError> {
-        let mut waited = 0;
         loop {
             let heads = self.graph.heads();
             let own = heads.iter().position(|head| Some(*head) == self.own);
@@ -136,12 +137,12 @@ impl Log {
                 (0 | 1, _) | (2, Some(_)) => 0,
                 (count, own) => own.unwrap_or(count).min(MOST_TURNS),
             };
-            if turn <= waited {
+            if turn <= self.waited {
                 return Ok(());
             }
             // A bucket does not tell when a device has merged.
-            tokio::time::sleep(TURN * u32::try_from(turn - waited).unwrap_or(1)).await;
-            waited = turn;
+            tokio::time::sleep(TURN * u32::try_from(turn - self.waited).unwrap_or(1)).await;
+            self.waited = turn;
             self.refresh(Depth::Near).await?;
         }
     }

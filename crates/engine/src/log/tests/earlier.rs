@@ -2,6 +2,7 @@
 
 use super::checkpoints::{go_on, under, write};
 use super::faulty::Faulty;
+use super::line::Line;
 use super::*;
 use crate::clock::SystemEntropy;
 use crate::model::Groups;
@@ -67,6 +68,14 @@ async fn an_old_state_that_a_checkpoint_lies_about_is_read_from_the_commits() {
     assert!(log.aside().iter().any(|aside| aside.key.starts_with("checkpoints/")), "and it is told of");
 }
 
+/// Digest of the sum of a state that was changed by hand.
+fn sum_of(log: &Log, at: CommitKey, state: &Snapshot) -> Digest {
+    let past = log.graph.part(&log.graph.ancestry(at));
+    let mut sum = sum::StateSum::default();
+    state.lines(&past).for_each(|line| sum.add(&line.bytes().unwrap()));
+    sum.digest()
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_fork_and_a_checkpoint_that_fit_each_other_prove_nothing() {
     let (remote, head) = long().await;
@@ -75,10 +84,8 @@ async fn a_fork_and_a_checkpoint_that_fit_each_other_prove_nothing() {
     let mut lie = forger.snapshot(Some(at)).await.unwrap().as_ref().clone();
     lie.tree.insert(path("forged"), entry("forged"));
     forger.write_checkpoint(at, &lie, &SystemEntropy).await.unwrap();
-    let past = forger.graph.part(&forger.graph.ancestry(at));
-    let mut sum = sum::StateSum::default();
-    lie.lines(&past).for_each(|line| sum.add(&line.bytes().unwrap()));
-    let fork = Commit { base: Some(sum.digest()), ..plain(Some(at), 9, &[("mine", Some("mine"))]) };
+    let fork =
+        Commit { base: Some(sum_of(&forger, at, &lie)), ..plain(Some(at), 9, &[("mine", Some("mine"))]) };
     let fork = Prepared::new(&mut fork.clone()).unwrap();
     remote.put(&format::commit_key(fork.key), fork.bytes.clone()).await.unwrap();
     let mut reader = opened(&remote).await;
@@ -86,4 +93,49 @@ async fn a_fork_and_a_checkpoint_that_fit_each_other_prove_nothing() {
     assert!(refused.to_string().contains("names another state"), "{refused}");
     let state = reader.snapshot(Some(at)).await.unwrap();
     assert!(!state.tree.contains_key(&path("forged")), "{:?}", state.tree);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_that_the_sum_does_not_see_is_refused() {
+    let (remote, head) = long().await;
+    let mut forger = opened(&remote).await;
+    let at = forger.line(head).into_iter().find(|key| key.seq == 90).unwrap();
+    let state = forger.snapshot(Some(at)).await.unwrap();
+    let mut lines = forger.state_of(at, &state).unwrap();
+    let mut forged = Line::File(path("forged"), entry("forged")).bytes().unwrap();
+    forged.push(b'\n');
+    lines.extend(forged.repeat(1 << 16));
+    forger.write_state(at, &state, &lines, &SystemEntropy).await.unwrap();
+    let (asked, _, mut log) = asked_for_an_old_state(&remote, head).await;
+    assert!(asked.iter().any(|what| what.starts_with("get checkpoints/0000000000000090")), "{asked:?}");
+    let state = log.snapshot(Some(at)).await.unwrap();
+    assert!(!state.tree.contains_key(&path("forged")), "{:?}", state.tree);
+    // A new device tries the newest of them first.
+    for key in under(&remote, "checkpoints/").iter().filter(|key| start::seq_of(key) > Some(90)) {
+        remote.delete(key).await.unwrap();
+    }
+    let joined = opened(&remote).await;
+    assert_eq!(joined.start.map(|start| start.commit.seq), Some(60), "the one before it is used");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fork_that_a_merge_has_brought_proves_nothing() {
+    let (remote, head) = long().await;
+    let mut forger = opened(&remote).await;
+    let at = forger.line(head).into_iter().find(|key| key.seq == 90).unwrap();
+    let mut lie = forger.snapshot(Some(at)).await.unwrap().as_ref().clone();
+    lie.tree.insert(path("forged"), entry("forged"));
+    forger.write_checkpoint(at, &lie, &SystemEntropy).await.unwrap();
+    let fork = Commit { base: Some(sum_of(&forger, at, &lie)), ..plain(Some(at), 9, &[("mine", Some("m"))]) };
+    let fork = Prepared::new(&mut fork.clone()).unwrap();
+    let mut merge = Commit { txn: None, device: None, ..plain(Some(head), 9, &[]) };
+    merge.parents.push(fork.key);
+    let merge = Prepared::new(&mut merge.clone()).unwrap();
+    for forged in [&fork, &merge] {
+        remote.put(&format::commit_key(forged.key), forged.bytes.clone()).await.unwrap();
+    }
+    let mut reader = opened(&remote).await;
+    reader.build_on(Some(merge.key));
+    assert!(reader.snapshot(Some(fork.key)).await.is_err());
+    assert!(!reader.snapshot(Some(at)).await.unwrap().tree.contains_key(&path("forged")));
 }

@@ -83,6 +83,8 @@ struct LostWalk<'a> {
     readable: HashMap<Digest, bool>,
     /// Version of each file that stands, and the generation that made it.
     open: BTreeMap<Name, (u64, Digest)>,
+    /// Void generations. A version that only these have counts as carried by nobody.
+    void: BTreeSet<u64>,
     losses: Losses,
 }
 
@@ -116,6 +118,7 @@ impl Session<'_> {
             packs: BTreeSet::new(),
             readable: HashMap::new(),
             open: BTreeMap::new(),
+            void: BTreeSet::new(),
             losses: Losses { head: Some(head), ..Losses::default() },
         };
         // A chunk that a later pack holds too is not lost, and neither is what moves from a swept
@@ -126,9 +129,8 @@ impl Session<'_> {
         for key in line {
             let changed = self.log.changed_by(key).await?;
             let state = self.log.readable(key, Some(head)).await?;
-            // Of a void commit only what its merge took over counts.
-            let is_void = newest.void.contains(&key);
-            walk.step(key, &changed, &state, is_void).await?;
+            walk.void.extend(newest.void.contains(&key).then_some(key.seq));
+            walk.step(key, &changed, &state).await?;
         }
         Ok(walk.ended(head, newest.horizon))
     }
@@ -182,7 +184,6 @@ impl LostWalk<'_> {
         key: CommitKey,
         changed: &[VaultPath],
         state: &Snapshot,
-        is_void: bool,
     ) -> Result<(), SyncError> {
         self.add_readable(state).await?;
         let files = changed.iter().map(|path| ((None, path.clone()), state.tree.get(path).copied()));
@@ -193,7 +194,7 @@ impl LostWalk<'_> {
             files.chain(kept.filter(|(name, _)| !self.open.contains_key(name))).collect();
         for (name, entry) in new {
             self.close(&name, key.seq - 1);
-            let Some(entry) = entry.filter(|_| !is_void) else { continue };
+            let Some(entry) = entry else { continue };
             if !self.readable.contains_key(&entry.digest) {
                 let is_readable = self.can_be_read(state, &name.1, entry).await?;
                 self.readable.insert(entry.digest, is_readable);
@@ -212,7 +213,8 @@ impl LostWalk<'_> {
     /// Ends the time of a version.
     fn close(&mut self, name: &Name, to: u64) {
         let Some((from, content)) = self.open.remove(name) else { return };
-        if self.readable.get(&content) == Some(&false) {
+        let is_void = (from..=to).all(|seq| self.void.contains(&seq));
+        if self.readable.get(&content) == Some(&false) && !is_void {
             let (conflict, path) = name.clone();
             let told = match conflict {
                 Some(id) => format!("conflict {}: {path}", id.short()),

@@ -254,6 +254,10 @@ impl Session<'_> {
             self.log.refresh(Depth::Whole).await?;
             head = self.stand().await?;
             looked = self.look_for_old(&head, false).await?;
+            if !looked.rescue.is_empty() {
+                tracing::warn!("what only a swept pack gives cannot be moved yet: nothing is marked");
+                looked.keep_all();
+            }
         }
         let (worn, worn_left) = run.share(std::mem::take(&mut looked.worn));
         looked.worn = worn;

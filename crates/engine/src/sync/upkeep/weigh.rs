@@ -48,6 +48,12 @@ pub(super) struct Looked {
 }
 
 impl Looked {
+    /// Decides that nothing goes.
+    pub fn keep_all(&mut self) {
+        self.worn.clear();
+        self.fate = Fate { waiting: std::mem::take(&mut self.fate.waiting), ..Fate::default() };
+    }
+
     pub fn sum<'a>(&self, packs: impl IntoIterator<Item = &'a PackId>) -> Objects {
         let there = packs.into_iter().filter_map(|pack| self.bucket.get(pack));
         there.fold(Objects::default(), |sum, pack| Objects {
