@@ -140,7 +140,7 @@ pub struct Log {
     checkpointed: u64,
     /// Commit that this device has agreed on: everything it builds on belongs to the history.
     agreed: Option<CommitKey>,
-    /// Commit or merge that this process put last.
+    /// Commit that this process put last, or its merge of some of many heads.
     own: Option<CommitKey>,
     /// Turns that this run has waited for others to merge.
     waited: usize,

@@ -110,7 +110,13 @@ impl Log {
             let heads = self.graph.heads();
             let (Some(&winner), loser) = (heads.first(), heads.get(1)) else { return Ok(None) };
             let Some(theirs) = self.usable(winner).await? else { continue };
-            let Some(&loser) = loser.filter(|_| merges < MAX_MERGES) else { return Ok(Some(winner)) };
+            let Some(&loser) = loser.filter(|_| merges < MAX_MERGES) else {
+                if merges == MAX_MERGES {
+                    // The rest is this device's to merge, too.
+                    self.own = Some(winner);
+                }
+                return Ok(Some(winner));
+            };
             let Some(ours) = self.usable(loser).await? else { continue };
             let mut commit = self.merge_of((loser, &ours), (winner, &theirs)).await?;
             let prepared = Prepared::new(&mut commit)?;
@@ -118,7 +124,6 @@ impl Log {
             self.cache.put(&commit_key(prepared.key), &prepared.bytes);
             let seen = Seen { size: prepared.bytes.len() as u64, modified_ms: 0 };
             self.visible.insert(prepared.key, seen);
-            self.own = Some(prepared.key);
             self.graph.insert(prepared.key, Node { parents: commit.parents, vault: commit.vault });
             merges += 1;
         }
