@@ -188,7 +188,7 @@ async fn embedded_engine(app: &App, meter: Meter, output: &mut Output) -> Result
 fn spawn(daemon: Daemon, runtime: &Runtime) -> Result<(JoinHandle<()>, oneshot::Receiver<Ended>), Failure> {
     let handle = runtime.handle().clone();
     let (tell, ended) = oneshot::channel();
-    // As much as the main thread has, on which a command runs the same engine.
+    // The main thread, on which a command runs the same engine, has as much.
     let thread = std::thread::Builder::new().name("engine".to_owned()).stack_size(STACK);
     let engine = thread.spawn(move || {
         // After a stop signal there is no receiver left.

@@ -113,7 +113,8 @@ impl Log {
         entropy: &dyn Entropy,
     ) -> Result<bool, LogError> {
         let last = self.start.as_ref().map_or(0, |start| start.commit.seq);
-        if head.seq < last.max(self.checkpointed).max(self.looked_for(head)) + EVERY {
+        let near = |seq: u64| head.seq < seq + EVERY;
+        if near(last.max(self.checkpointed)) || near(self.looked_for(head)) {
             return Ok(false);
         }
         // Another device may have written one.
@@ -144,7 +145,7 @@ impl Log {
     /// The generation at which none was due when it was last looked for; 0 if that was after `head`.
     fn looked_for(&self, head: CommitKey) -> u64 {
         let noted = self.cache.get(LOOKED_FOR).and_then(|bytes| bytes.try_into().ok());
-        noted.map_or(0, u64::from_le_bytes).clamp(0, head.seq)
+        noted.map(u64::from_le_bytes).filter(|seq| *seq <= head.seq).unwrap_or(0)
     }
 
     /// True if a checkpoint is still near enough: the commits since are few bytes beside it, so that

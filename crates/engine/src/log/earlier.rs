@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use super::checkpoint::EVERY;
 use super::format::{CHECKPOINTS, COMMITS, parse_commit_key};
-use super::start::{not_named, seq_of};
+use super::start::{TRIES, not_named, seq_of};
 use super::{Log, LogError, Snapshot};
 use crate::model::CommitKey;
 use crate::remote::list_all;
@@ -25,8 +25,6 @@ use crate::remote::list_all;
 const MANY_TO_FETCH: usize = 2 * EVERY as usize;
 /// Commits to replay from which on one is looked for, though the cache has them.
 const MANY_TO_REPLAY: usize = 4096;
-/// Checkpoints that are tried.
-const TRIES: usize = 4;
 
 impl Log {
     /// The newest state that a checkpoint gives of the commits of `back`, which are a commit, its

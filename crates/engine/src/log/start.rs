@@ -39,7 +39,7 @@ use crate::planted::{Bug, planted};
 use crate::remote::list_all;
 
 /// Checkpoints that are tried before the commits are read.
-const TRIES: usize = 4;
+pub(super) const TRIES: usize = 4;
 /// Commits of one generation that are searched for a sum of a checkpoint. More are no race.
 const WITNESSES: usize = 16;
 /// Bytes of a state that are read at once.

@@ -166,6 +166,16 @@ async fn a_state_without_old_data_has_no_lines_for_it() {
     assert!(state.lines().count() > 40 && !state.contains("horizon"), "{state}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_note_of_a_later_generation_than_the_head_puts_off_no_checkpoint() {
+    let remote = made().await;
+    let mut log = opened(&remote).await;
+    let head = go_on(&mut log, None, 32).await;
+    // As of a bucket that was rolled back since.
+    log.cache.put("looked-for-checkpoint", &1000_u64.to_le_bytes());
+    assert!(write(&mut log, head).await);
+}
+
 /// Creates a commit that brings so many files.
 fn of_many(parent: Option<CommitKey>, what: &str, count: usize) -> Commit {
     let names: Vec<String> = (0..count).map(|n| format!("many/{n:04}")).collect();

@@ -76,17 +76,23 @@ fn sum_of(log: &Log, at: CommitKey, state: &Snapshot) -> Digest {
     sum.digest()
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_fork_and_a_checkpoint_that_fit_each_other_prove_nothing() {
-    let (remote, head) = long().await;
-    let mut forger = opened(&remote).await;
+/// Puts a checkpoint of generation 90 that lies about it. Returns that generation, and a fork from
+/// it that names the sum of the lie.
+async fn forged_pair(forger: &mut Log, head: CommitKey) -> (CommitKey, Prepared) {
     let at = forger.line(head).into_iter().find(|key| key.seq == 90).unwrap();
     let mut lie = forger.snapshot(Some(at)).await.unwrap().as_ref().clone();
     lie.tree.insert(path("forged"), entry("forged"));
     forger.write_checkpoint(at, &lie, &SystemEntropy).await.unwrap();
-    let fork =
-        Commit { base: Some(sum_of(&forger, at, &lie)), ..plain(Some(at), 9, &[("mine", Some("mine"))]) };
-    let fork = Prepared::new(&mut fork.clone()).unwrap();
+    let base = Some(sum_of(forger, at, &lie));
+    let mut fork = Commit { base, ..plain(Some(at), 9, &[("mine", Some("mine"))]) };
+    (at, Prepared::new(&mut fork).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fork_and_a_checkpoint_that_fit_each_other_prove_nothing() {
+    let (remote, head) = long().await;
+    let mut forger = opened(&remote).await;
+    let (at, fork) = forged_pair(&mut forger, head).await;
     remote.put(&format::commit_key(fork.key), fork.bytes.clone()).await.unwrap();
     let mut reader = opened(&remote).await;
     let refused = reader.snapshot(Some(fork.key)).await.unwrap_err();
@@ -122,12 +128,7 @@ async fn a_line_that_the_sum_does_not_see_is_refused() {
 async fn a_fork_that_a_merge_has_brought_proves_nothing() {
     let (remote, head) = long().await;
     let mut forger = opened(&remote).await;
-    let at = forger.line(head).into_iter().find(|key| key.seq == 90).unwrap();
-    let mut lie = forger.snapshot(Some(at)).await.unwrap().as_ref().clone();
-    lie.tree.insert(path("forged"), entry("forged"));
-    forger.write_checkpoint(at, &lie, &SystemEntropy).await.unwrap();
-    let fork = Commit { base: Some(sum_of(&forger, at, &lie)), ..plain(Some(at), 9, &[("mine", Some("m"))]) };
-    let fork = Prepared::new(&mut fork.clone()).unwrap();
+    let (at, fork) = forged_pair(&mut forger, head).await;
     let mut merge = Commit { txn: None, device: None, ..plain(Some(head), 9, &[]) };
     merge.parents.push(fork.key);
     let merge = Prepared::new(&mut merge.clone()).unwrap();

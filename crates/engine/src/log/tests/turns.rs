@@ -42,13 +42,10 @@ async fn merges(remote: &Faulty, log: &mut Log) -> (Duration, usize) {
 async fn the_device_of_the_highest_head_merges_and_the_others_find_it_done() {
     let (remote, root) = world().await;
     let mut logs = at_once(&remote, root, 5).await;
-    let waits: Vec<(Duration, usize)> = {
-        let mut waits = Vec::new();
-        for (_, log) in &mut logs {
-            waits.push(merges(&remote, log).await);
-        }
-        waits
-    };
+    let mut waits = Vec::new();
+    for (_, log) in &mut logs {
+        waits.push(merges(&remote, log).await);
+    }
     assert_eq!(waits[0], (Duration::ZERO, 4), "it merges at once");
     for (turn, wait) in (1..).zip(&waits[1..]) {
         assert_eq!(*wait, (Duration::from_secs(turn), 0), "it waits for its turn, and need not merge");

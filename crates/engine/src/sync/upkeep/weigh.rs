@@ -90,7 +90,7 @@ impl Session<'_> {
         let Needed { places, live, rescue } =
             self.context.needed_of(&sure, [&lasting, &leaving, &there]).await?;
         let damaged = places.lost.intersection(&must).count();
-        let mut fate = fate(&Bucket {
+        let fate = fate(&Bucket {
             state: head,
             listed: &bucket,
             live: &live,
@@ -100,19 +100,11 @@ impl Session<'_> {
             grace_ms,
         });
         let due = |pack| bucket.get(&pack).is_some_and(|pack| pack.modified_ms + grace_ms <= now_ms);
-        let mut worn = worn(head, &places, due);
+        let worn = worn(head, &places, due);
         let newest = Contents::of(head);
         let stopped = newest.all.keys().any(|digest| places.lost.contains(digest));
-        if stopped {
-            worn.clear();
-            tracing::warn!(
-                damaged,
-                "versions of the newest generation cannot be put together: nothing is pruned"
-            );
-            fate = Fate { waiting: fate.waiting, ..Fate::default() };
-        }
         let (chunks, swept) = (places.chunks, there);
-        Ok(Looked {
+        let mut looked = Looked {
             bucket,
             horizon,
             live,
@@ -126,7 +118,15 @@ impl Session<'_> {
             stopped,
             now_ms,
             grace_ms,
-        })
+        };
+        if stopped {
+            tracing::warn!(
+                damaged,
+                "versions of the newest generation cannot be put together: nothing is pruned"
+            );
+            looked.keep_all();
+        }
+        Ok(looked)
     }
 
     /// Shows that so many steps of the weighing are done.
