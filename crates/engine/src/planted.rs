@@ -71,6 +71,8 @@ pub enum Bug {
     NoFlush,
     /// A push is cut into commits wherever one is full, through what belongs together.
     CutThrough,
+    /// A checkpoint is taken although one of its lines stands in it more than once.
+    TakeRepeatedLines,
 }
 
 impl Bug {
@@ -102,8 +104,13 @@ impl Bug {
         [Self::FirstRow, Self::ForgetDeletions, Self::LastReplaced, Self::DropTheClashes];
 
     /// Mistakes that only show where somebody writes to the bucket who is no device.
-    pub const BUCKET: [Self; 4] =
-        [Self::TakeForeignHorizon, Self::FirstPlaceOnly, Self::BelieveCheckpoints, Self::NoCapOnUnpacking];
+    pub const BUCKET: [Self; 5] = [
+        Self::TakeForeignHorizon,
+        Self::FirstPlaceOnly,
+        Self::BelieveCheckpoints,
+        Self::TakeRepeatedLines,
+        Self::NoCapOnUnpacking,
+    ];
 
     /// Mistakes that only show with old data.
     pub const PRUNE: [Self; 6] = [

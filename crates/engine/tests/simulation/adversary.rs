@@ -1,12 +1,12 @@
 //! Worlds with somebody who has a key to the bucket and means harm, among devices that know nothing
 //! of it.
 //!
-//! The adversary puts junk below `commits/`, forges prune commits and checkpoints, makes commits
-//! that unpack to more than anybody should read, claims the chunks of others for packs of garbage,
-//! puts old objects again, and keeps new commits from a device for a while. In every fourth world
-//! its key may delete, too: it deletes and damages checkpoints, what devices say of themselves, and
-//! packs. Devices lose their databases, and one joins only in the end, so that what was forged is
-//! read anew.
+//! The adversary puts junk below `commits/`, forges prune commits and checkpoints (without files, or
+//! with a line so often that no sum shows it), makes commits that unpack to more than anybody should
+//! read, claims the chunks of others for packs of garbage, puts old objects again, and keeps new
+//! commits from a device for a while. In every fourth world its key may delete, too: it deletes and
+//! damages checkpoints, what devices say of themselves, and packs. Devices lose their databases, and
+//! one joins only in the end, so that what was forged is read anew.
 //!
 //! The oracle asks: no device is stopped, none loses a byte, in the end all hold the same, nobody
 //! builds on a commit that unpacks to too much, and every version that retention justifies can be
@@ -19,7 +19,7 @@ use std::time::Duration;
 use cogzy_engine::content::{open_chunk, stored_in};
 use cogzy_engine::model::{
     ChunkSlot, Codec, Commit, CommitId, CommitKey, CommitKind, Device as Maker, DeviceId, Digest,
-    FIRST_FORMAT, Hlc, PackId, PackInfo, Prune, Recipe,
+    FIRST_FORMAT, Hlc, PackId, PackInfo, Prune, Recipe, VaultId,
 };
 use cogzy_engine::sync::{
     Advice, Fault, Refusal, Request, Retention, SyncError, Trouble, Unwatched, Verified, Weight,
@@ -35,6 +35,7 @@ use crate::trace::Trace;
 use crate::world::World;
 
 mod forged;
+mod repeated;
 
 /// Devices from the beginning. One more joins in the end.
 const DEVICES: usize = 3;
@@ -44,6 +45,8 @@ const ALL: Retention =
 /// Retention of every third world. Prunes then delete, whatever the adversary says.
 const LITTLE: Retention = Retention { generations: 2, age: Duration::from_secs(2 * 24 * 3600), ..ALL };
 const FILES: [&str; 4] = ["traces/a.json", "traces/b.json", "notes/x.txt", "notes/y.txt"];
+/// One world in so many has a checkpoint with repeated lines.
+const REPEATS: u64 = 13;
 /// After this time nothing is done any more that a device could be waiting for.
 const ROUNDS: usize = 8;
 
@@ -88,7 +91,13 @@ pub async fn run(seed: u64, trace: Trace) -> Check {
     for at in 0..DEVICES {
         sync(&mut world, at, false).await?;
     }
-    for _ in 0..10 + rng.below(20) {
+    // Drawn apart, and rare: each device that reads such a checkpoint adds up 65,536 lines.
+    let mut other = Rng::stream(seed, "repeated lines");
+    let mut repeat_at = (seed % REPEATS == 0).then(|| other.below(10));
+    for step in 0..10 + rng.below(20) {
+        if repeat_at.is_some_and(|at| at <= step) && adversary.repeat(&world, &commits(&world)).await {
+            repeat_at = None;
+        }
         let at = rng.below(DEVICES);
         match rng.below(11) {
             0..3 => adversary.act(&world, &mut rng),
@@ -181,7 +190,9 @@ async fn end(world: &mut World, adversary: &Adversary) -> Check {
         let verified = repair(world, at).await?;
         let is_bad = |fault: &&Fault| {
             let is_pack = fault.path.starts_with("packs/");
-            !expected(&fault.path) || is_pack && is_given_up
+            let is_lost =
+                !adversary.deleted.is_empty() && verified.lost.iter().any(|lost| lost.path == fault.path);
+            !(expected(&fault.path) || is_lost) || is_pack && is_given_up
         };
         if let Some(fault) = verified.faults.iter().find(is_bad) {
             return Err(format!("{}: {fault:?}", world.devices[at].name));

@@ -30,6 +30,8 @@ mod fuse;
 mod key;
 mod ledger;
 mod memories;
+#[path = "../support/no_cache.rs"]
+mod no_cache;
 mod oracle;
 mod person;
 mod pipeline;

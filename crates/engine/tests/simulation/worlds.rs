@@ -44,7 +44,7 @@ pub static ADVERSARIES: Worlds = Worlds {
     many: "adversaries",
     told: "adversaries",
     marks: "adversary:",
-    regressions: &[147, 463, 1_093, 2_559, 20_143, 22_231],
+    regressions: &[147, 463, 1_093, 1_375, 2_559, 20_143, 22_231],
     reached: coverage::ADVERSARIES,
     run: |seed, aloud| in_virtual_time(aloud, |trace| async move { adversary::run(seed, trace).await }),
 };

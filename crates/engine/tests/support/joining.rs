@@ -2,30 +2,17 @@
 
 use std::sync::Arc;
 
-use cogzy_engine::log::{Depth, Log, LogError, ObjectCache, create_vault};
+use cogzy_engine::log::{Depth, Log, LogError, create_vault};
 use cogzy_engine::model::{ChunkParams, VaultHeader, VaultId};
 use cogzy_engine::remote::Remote;
 
+#[path = "no_cache.rs"]
+mod no_cache;
+
+use no_cache::NoCache;
+
 /// The vault of the bucket.
 pub const VAULT: VaultId = VaultId::from_bytes([1; 16]);
-
-/// A cache that keeps nothing.
-#[derive(Debug)]
-pub struct NoCache;
-
-impl ObjectCache for NoCache {
-    fn get(&self, _: &str) -> Option<Vec<u8>> {
-        None
-    }
-    fn put(&self, _: &str, _: &[u8]) {}
-    fn keys(&self, _: &str) -> Vec<String> {
-        Vec::new()
-    }
-    fn remove(&self, _: &str) {}
-    fn now_ms(&self) -> u64 {
-        0
-    }
-}
 
 /// Puts the header of a vault without groups.
 pub async fn header(remote: &dyn Remote) {

@@ -35,14 +35,19 @@ impl Adversary {
         change: impl FnOnce(&mut Commit),
     ) {
         world.trace.mark(format!("adversary: {what}"));
-        let (plain, seq) = self.stranger(world, parent, change);
+        let (plain, Commit { format, seq, .. }) = self.stranger(world, parent, change);
         let id = CommitId::from_bytes(*Digest::of(&plain).as_bytes());
-        let body = [b"CGZcmt\x01\x00\x00".as_slice(), &plain].concat();
-        self.put(world, format!("commits/{}", CommitKey { seq, id }), body);
+        let head = [b"CGZcmt", &u16::try_from(format).unwrap().to_le_bytes()[..], b"\x00"].concat();
+        self.put(world, format!("commits/{}", CommitKey { seq, id }), [head, plain].concat());
     }
 
-    /// Plaintext and generation of a commit on `parent` by a device that nobody knows.
-    fn stranger(&self, world: &World, parent: CommitKey, change: impl FnOnce(&mut Commit)) -> (Vec<u8>, u64) {
+    /// A commit and its plaintext, on `parent` by a device that nobody knows.
+    fn stranger(
+        &self,
+        world: &World,
+        parent: CommitKey,
+        change: impl FnOnce(&mut Commit),
+    ) -> (Vec<u8>, Commit) {
         let parents = vec![parent];
         let id = DeviceId::from_bytes([7; 8]);
         let vault = {
@@ -71,7 +76,7 @@ impl Adversary {
             ext: None,
         };
         change(&mut commit);
-        (serde_json::to_vec(&commit).unwrap(), commit.seq)
+        (serde_json::to_vec(&commit).unwrap(), commit)
     }
 
     /// A pack of garbage, first in every order, whose table claims all chunks that there are.
@@ -97,7 +102,7 @@ impl Adversary {
     /// A commit of few bytes that unpacks to more than a reader may take, and is well made but for
     /// that.
     pub(super) fn bomb(&mut self, world: &World, parent: CommitKey) {
-        let (mut plain, seq) = self.stranger(world, parent, |_| {});
+        let (mut plain, Commit { seq, .. }) = self.stranger(world, parent, |_| {});
         world.trace.mark("adversary: bomb");
         plain.resize(plain.len() + TOO_MANY, b' ');
         let key = CommitKey { seq, id: CommitId::from_bytes(*Digest::of(&plain).as_bytes()) };
@@ -117,20 +122,37 @@ impl Adversary {
             .map(|(key, of)| json!({"commit": [key, {"parents": of.parents, "vault": vault}]}));
         let lines = [json!({"groups": []})].into_iter().chain(past);
         let state: String = lines.map(|line| format!("{line}\n")).collect();
-        let (codec, stored) = {
-            let mut encoder = Encoder::new().unwrap();
-            let (codec, stored) = encoder.encode(state.as_bytes()).unwrap();
-            (codec, stored.to_vec())
-        };
+        self.put_checkpoint(world, vault, commit, &[state.as_bytes()]);
+    }
+
+    /// Puts a checkpoint whose state is these pieces, one after the other, and its pack. The pack
+    /// has a piece that comes again once.
+    pub(super) fn put_checkpoint(
+        &mut self,
+        world: &World,
+        vault: VaultId,
+        commit: CommitKey,
+        pieces: &[&[u8]],
+    ) {
+        let ids: Vec<Digest> = pieces.iter().map(|piece| Digest::of(piece)).collect();
+        let distinct: BTreeMap<Digest, &[u8]> = ids.iter().copied().zip(pieces.iter().copied()).collect();
         let mut builder = PackBuilder::new(self.pack_id(world));
-        let digest = Digest::of(state.as_bytes());
-        builder.push(digest, state.len(), codec, &stored).unwrap();
+        let mut encoder = Encoder::new().unwrap();
+        for (id, piece) in distinct {
+            let (codec, stored) = encoder.encode(piece).unwrap();
+            builder.push(id, piece.len(), codec, stored).unwrap();
+        }
         let pack = builder.finish().unwrap();
         self.put(world, pack_name(pack.info.id), pack.bytes);
+        let slots: BTreeMap<Digest, ChunkSlot> =
+            pack.info.chunks.iter().map(|slot| (slot.id, *slot)).collect();
+        let named: Vec<Value> =
+            ids.iter().map(|id| json!({"pack": pack.info.id, "slot": slots[id]})).collect();
+        let state = pieces.concat();
         let plain: Value = json!({
             "format": 1, "vault": vault, "commit": commit,
-            "state": {"digest": digest, "size": state.len()},
-            "pieces": [{"pack": pack.info.id, "slot": pack.info.chunks[0]}],
+            "state": {"digest": Digest::of(&state), "size": state.len()},
+            "pieces": named,
         });
         let plain = serde_json::to_vec(&plain).unwrap();
         let body = [b"CGZchk\x01\x00\x00".as_slice(), &plain].concat();
