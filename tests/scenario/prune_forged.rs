@@ -183,6 +183,54 @@ async fn a_deep_look_names_old_versions_that_a_stranger_swept_and_deleted() {
 }
 
 #[tokio::test]
+async fn a_deep_look_names_what_only_a_branch_had_and_a_stranger_deleted() {
+    let folder = fresh_folder();
+    let (bucket, mut one) = world(folder.path()).await;
+    let mut two = bucket.device(folder.path(), "two").await;
+    two.sync().await;
+    let before = bucket.packs();
+    edits(&mut two, "traces/c.json", &["c1"]).await;
+    let only: Vec<String> = bucket.packs().difference(&before).cloned().collect();
+    edits(&mut two, "traces/c.json", &["c2"]).await;
+    // The commits come late: the other device did not see them.
+    let late: Vec<(String, Bytes)> =
+        bucket.remote.dump().into_iter().filter(|(key, _)| seq(key).is_some_and(|seq| seq > 5)).collect();
+    assert_eq!(late.len(), 2);
+    late.iter().for_each(|(key, _)| drop(bucket.remote.remove(key)));
+    edits(&mut one, "traces/a.json", &["a6", "a7", "a8"]).await;
+    for (key, body) in late {
+        bucket.remote.put(&key, body).await.unwrap();
+    }
+    one.restart();
+    one.sync().await;
+    assert_eq!(one.read("traces/c.json"), Some(version("c2")), "both branches are merged");
+    let swept: Vec<PackId> = only.iter().filter_map(|key| parse_pack_key(key)).collect();
+    let marked = swept.clone();
+    forge(&bucket, |commit| commit.prune.marked = marked).await;
+    forge(&bucket, |commit| commit.prune.swept = swept).await;
+    one.sync().await;
+    only.iter().for_each(|pack| drop(bucket.remote.remove(pack)));
+    let found = one.engine().verify(true, &Unwatched).await.unwrap();
+    let lost: Vec<(&str, u64, u64)> =
+        found.lost.iter().map(|lost| (lost.path.as_str(), lost.from, lost.to)).collect();
+    assert_eq!(lost, [("traces/c.json", 6, 6)], "{found:?}");
+    assert_eq!(found.faults.len(), 1, "it is not sound: {:?}", found.faults);
+    // Giving it up ends the telling.
+    bucket.pass(400 * DAY);
+    one.write("traces/b.json", "b");
+    one.restart();
+    one.sync().await;
+    one.engine().give_up(&found.lost, &Unwatched).await.unwrap();
+    let after = one.engine().verify(true, &Unwatched).await.unwrap();
+    assert!(after.faults.is_empty() && after.lost.is_empty() && after.given_up.len() == 1, "{after:?}");
+}
+
+/// Generation of a commit by its key.
+fn seq(key: &str) -> Option<u64> {
+    Some(parse_commit_key(key)?.seq)
+}
+
+#[tokio::test]
 async fn a_device_deletes_only_what_it_has_known_to_go_for_a_grace_period() {
     let folder = fresh_folder();
     let (bucket, mut one) = world(folder.path()).await;

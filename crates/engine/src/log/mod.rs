@@ -16,6 +16,7 @@
 //! only whole objects. [`Log::publish`] may be repeated with the same bytes any number of times.
 
 mod aside;
+mod branches;
 mod check;
 mod checkpoint;
 mod chunks;
@@ -59,6 +60,7 @@ use std::sync::Arc;
 
 pub use aside::Aside;
 use aside::Notes;
+pub use branches::{BranchVersion, Name};
 pub use check::ObjectFault;
 pub use chunks::{ChunkReader, Offsets, PACKS, pack_key, parse_pack_key};
 pub use claims::{Wishes, note_claim};

@@ -112,3 +112,30 @@ async fn swept_packs_that_still_exist_are_listed_as_committed() {
     assert!(!head.has_swept(&pack(1)) && head.has_swept(&pack(2)) && !head.has_swept(&pack(3)));
     assert_eq!(log.swept_and_there(&head, &there(&[1])).await.unwrap(), []);
 }
+
+#[tokio::test(start_paused = true)]
+async fn versions_that_only_branches_had_are_told_with_their_generations() {
+    let remote = made().await;
+    let mut log = opened(&remote).await;
+    let root = publish(&mut log, &plain(None, 1, &[("a", Some("a0"))])).await;
+    let mut line = root;
+    for text in ["a1", "a2", "a3"] {
+        line = publish(&mut log, &plain(Some(line), 1, &[("a", Some(text))])).await;
+    }
+    // A branch, and a fork of it that goes on for longer.
+    let branch = plain(Some(root), 2, &[("x", Some("x1")), ("k", Some("k1")), ("c", Some("c1"))]);
+    let branch = publish(&mut log, &branch).await;
+    let one = publish(&mut log, &plain(Some(branch), 2, &[("x", Some("x2")), ("c", None)])).await;
+    let other = publish(&mut log, &plain(Some(branch), 3, &[("x", Some("x3"))])).await;
+    let head = log.settle().await.unwrap().unwrap();
+    assert_eq!(log.beside_line(head), [branch, one, other].into());
+    let all = log.branch_versions(head, &BTreeSet::new()).await.unwrap();
+    let texts = ["c1", "k1", "x1", "x2", "x3"].map(|text| (entry(text).digest, text));
+    let text = |version: &BranchVersion| *BTreeMap::from(texts).get(&version.entry.digest).unwrap();
+    let mut told: Vec<_> = all.iter().map(|version| (text(version), version.from, version.to)).collect();
+    told.sort_unstable();
+    let expected = [("c1", 2, 3), ("k1", 2, 3), ("x1", 2, 2), ("x2", 3, 3), ("x3", 3, 3)];
+    assert_eq!(told, expected, "c1 is gone on one side of the fork, and stays on the other");
+    let rest = log.branch_versions(head, &[one].into()).await.unwrap();
+    assert!(!rest.iter().any(|version| text(version) == "x2"), "a void commit carries nothing");
+}

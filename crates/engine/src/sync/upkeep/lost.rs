@@ -12,8 +12,8 @@ use utoipa::ToSchema;
 use super::Fault;
 use super::repair::stored_part;
 use crate::content::ChunkIndex;
-use crate::log::{ChunkReader, Depth, Snapshot, pack_key};
-use crate::model::{CommitKey, ConflictId, Digest, Entry, Item, PackId, PackInfo, VaultPath};
+use crate::log::{BranchVersion, ChunkReader, Depth, Name, Snapshot, pack_key};
+use crate::model::{CommitKey, ConflictId, Digest, Entry, Item, PackId, PackInfo, Recipe, VaultPath};
 use crate::sync::SyncError;
 use crate::sync::cycle::list_chunks;
 use crate::sync::session::Session;
@@ -68,9 +68,6 @@ impl Losses {
         self.versions.iter().map(|version| version.lost.clone()).collect()
     }
 }
-
-/// A file, or a file that a conflict keeps.
-type Name = (Option<ConflictId>, VaultPath);
 
 /// State of a walk over the history, from its beginning.
 struct LostWalk<'a> {
@@ -132,7 +129,53 @@ impl Session<'_> {
             walk.void.extend(newest.void.contains(&key).then_some(key.seq));
             walk.step(key, &changed, &state).await?;
         }
-        Ok(walk.ended(head, newest.horizon))
+        let held = self.held_by_branches(&newest).await?;
+        walk.ends(head, newest.horizon, &held);
+        self.add_branches(&mut walk, head, &newest).await?;
+        Ok(walk.ended())
+    }
+
+    /// Versions in the states of branches that are as old as the horizon, which retention keeps
+    /// whole. There are such branches if one from before it came late.
+    async fn held_by_branches(&mut self, newest: &Snapshot) -> Result<BTreeSet<(Name, Digest)>, SyncError> {
+        let mut held = BTreeSet::new();
+        let Some(head) = newest.key.filter(|_| newest.horizon > 0) else { return Ok(held) };
+        let mut oldest = self.log.beside_line(head);
+        oldest.retain(|key| key.seq == newest.horizon && !newest.void.contains(key));
+        for key in oldest {
+            let state = self.log.snapshot(Some(key)).await?;
+            held.extend(state.tree.iter().map(|(path, entry)| ((None, path.clone()), entry.digest)));
+            held.extend(kept_by(&state).filter_map(|(name, entry)| Some((name, entry?.digest))));
+        }
+        Ok(held)
+    }
+
+    /// Looks at the versions that only branches had: a merge has brought their commits, and maybe
+    /// none of their files.
+    async fn add_branches(
+        &mut self,
+        walk: &mut LostWalk<'_>,
+        head: CommitKey,
+        newest: &Snapshot,
+    ) -> Result<(), SyncError> {
+        let mut versions = self.log.branch_versions(head, &newest.void).await?;
+        versions.retain(|version| version.to >= newest.horizon);
+        if versions.is_empty() {
+            return Ok(());
+        }
+        let retained = self.log.retained(newest, newest.horizon).await?;
+        let mut recipes = retained.sure.recipes;
+        recipes.extend(retained.void.recipes);
+        let told: BTreeSet<(VaultPath, Digest)> =
+            walk.losses.versions.iter().map(|version| (version.path.clone(), version.content)).collect();
+        for BranchVersion { name, entry, from, to } in versions {
+            walk.look_at(&name.1, entry, recipes.get(&entry.digest)).await?;
+            let is_told = told.contains(&(name.1.clone(), entry.digest));
+            if !is_told && walk.readable.get(&entry.digest) == Some(&false) {
+                walk.losses.versions.push(lost_version(name, entry.digest, from, to));
+            }
+        }
+        Ok(())
     }
 
     /// Notes for each file that is lost in the newest generation the last one in which it, with its
@@ -187,18 +230,12 @@ impl LostWalk<'_> {
     ) -> Result<(), SyncError> {
         self.add_readable(state).await?;
         let files = changed.iter().map(|path| ((None, path.clone()), state.tree.get(path).copied()));
-        let kept = state.conflicts.values().flat_map(|conflict| {
-            conflict.files.iter().map(|file| ((Some(conflict.id), file.path.clone()), file.entry))
-        });
-        let new: Vec<(Name, Option<Entry>)> =
-            files.chain(kept.filter(|(name, _)| !self.open.contains_key(name))).collect();
+        let kept = kept_by(state).filter(|(name, _)| !self.open.contains_key(name));
+        let new: Vec<(Name, Option<Entry>)> = files.chain(kept).collect();
         for (name, entry) in new {
             self.close(&name, key.seq - 1);
             let Some(entry) = entry else { continue };
-            if !self.readable.contains_key(&entry.digest) {
-                let is_readable = self.can_be_read(state, &name.1, entry).await?;
-                self.readable.insert(entry.digest, is_readable);
-            }
+            self.look_at(&name.1, entry, state.recipes.get(&entry.digest)).await?;
             self.open.insert(name, (key.seq, entry.digest));
         }
         // Conflicts come after all files.
@@ -215,22 +252,24 @@ impl LostWalk<'_> {
         let Some((from, content)) = self.open.remove(name) else { return };
         let is_void = (from..=to).all(|seq| self.void.contains(&seq));
         if self.readable.get(&content) == Some(&false) && !is_void {
-            let (conflict, path) = name.clone();
-            let told = match conflict {
-                Some(id) => format!("conflict {}: {path}", id.short()),
-                None => path.to_string(),
-            };
-            let lost = Lost { path: told, from, to, readable: None };
-            self.losses.versions.push(LostVersion { lost, content, path, conflict });
+            self.losses.versions.push(lost_version(name.clone(), content, from, to));
         }
     }
 
-    /// What was lost on the way. Versions from before the horizon may be gone.
-    fn ended(mut self, head: CommitKey, horizon: u64) -> Losses {
+    /// Ends the line. Versions from before the horizon may be gone, except those that a branch has
+    /// `held` since.
+    fn ends(&mut self, head: CommitKey, horizon: u64, held: &BTreeSet<(Name, Digest)>) {
         let standing: Vec<Name> = self.open.keys().cloned().collect();
         standing.iter().for_each(|name| self.close(name, head.seq));
+        let is_held = |version: &LostVersion| {
+            held.contains(&((version.conflict, version.path.clone()), version.content))
+        };
+        self.losses.versions.retain(|version| version.lost.to >= horizon || is_held(version));
+    }
+
+    /// What was lost on the way.
+    fn ended(self) -> Losses {
         let mut losses = self.losses;
-        losses.versions.retain(|version| version.lost.to >= horizon);
         losses.versions.sort_by(|a, b| a.lost.cmp(&b.lost));
         let unreadable = self.readable.into_iter().filter(|(_, is_readable)| !is_readable);
         losses.unreadable = unreadable.map(|(digest, _)| digest).collect();
@@ -250,14 +289,42 @@ impl LostWalk<'_> {
         Ok(())
     }
 
-    async fn can_be_read(&self, state: &Snapshot, path: &VaultPath, entry: Entry) -> Result<bool, SyncError> {
-        let recipe = state.recipes.get(&entry.digest);
-        match list_chunks(&self.reader, &self.index, path.as_str(), entry.content(), recipe).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.is_damage() => Ok(false),
-            Err(error) => Err(error),
+    /// Finds out if a content can be read, unless that is known.
+    async fn look_at(
+        &mut self,
+        path: &VaultPath,
+        entry: Entry,
+        recipe: Option<&Recipe>,
+    ) -> Result<(), SyncError> {
+        if self.readable.contains_key(&entry.digest) {
+            return Ok(());
         }
+        let listed = list_chunks(&self.reader, &self.index, path.as_str(), entry.content(), recipe).await;
+        let is_readable = match listed {
+            Ok(_) => true,
+            Err(error) if error.is_damage() => false,
+            Err(error) => return Err(error),
+        };
+        self.readable.insert(entry.digest, is_readable);
+        Ok(())
     }
+}
+
+/// Files that the open conflicts of a state keep.
+fn kept_by(state: &Snapshot) -> impl Iterator<Item = (Name, Option<Entry>)> + '_ {
+    state.conflicts.values().flat_map(|conflict| {
+        conflict.files.iter().map(|file| ((Some(conflict.id), file.path.clone()), file.entry))
+    })
+}
+
+/// A lost version, with the name that people are told.
+fn lost_version((conflict, path): Name, content: Digest, from: u64, to: u64) -> LostVersion {
+    let told = match conflict {
+        Some(id) => format!("conflict {}: {path}", id.short()),
+        None => path.to_string(),
+    };
+    let lost = Lost { path: told, from, to, readable: None };
+    LostVersion { lost, content, path, conflict }
 }
 
 /// The pack with those of its chunks that can be read. One that is not among the `bad` is taken for
