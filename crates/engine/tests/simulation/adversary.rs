@@ -1,12 +1,12 @@
 //! Worlds with somebody who has a key to the bucket and means harm, among devices that know nothing
 //! of it.
 //!
-//! The adversary puts junk below `commits/`, forges prune commits and checkpoints (without files, or
-//! with a line so often that no sum shows it), makes commits that unpack to more than anybody should
-//! read, claims the chunks of others for packs of garbage, puts old objects again, and keeps new
-//! commits from a device for a while. In every fourth world its key may delete, too: it deletes and
-//! damages checkpoints, what devices say of themselves, and packs. Devices lose their databases, and
-//! one joins only in the end, so that what was forged is read anew.
+//! The adversary puts junk below `commits/`, forges prune commits and checkpoints (without files,
+//! or with a line so often that no sum shows it), makes commits that unpack to more than anybody
+//! should read, claims the chunks of others for packs of garbage, puts old objects again, and keeps
+//! new commits from a device for a while. In every fourth world its key may delete, too: it deletes
+//! and damages checkpoints, what devices say of themselves, and packs. Devices lose their
+//! databases, and one joins only in the end, so that what was forged is read anew.
 //!
 //! The oracle asks: no device is stopped, none loses a byte, in the end all hold the same, nobody
 //! builds on a commit that unpacks to too much, and every version that retention justifies can be
@@ -93,7 +93,7 @@ pub async fn run(seed: u64, trace: Trace) -> Check {
     }
     // Drawn apart, and rare: each device that reads such a checkpoint adds up 65,536 lines.
     let mut other = Rng::stream(seed, "repeated lines");
-    let mut repeat_at = (seed % REPEATS == 0).then(|| other.below(10));
+    let mut repeat_at = seed.is_multiple_of(REPEATS).then(|| other.below(10));
     for step in 0..10 + rng.below(20) {
         if repeat_at.is_some_and(|at| at <= step) && adversary.repeat(&world, &commits(&world)).await {
             repeat_at = None;
