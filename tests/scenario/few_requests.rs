@@ -102,17 +102,35 @@ impl Remote for Recording {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_small_save_asks_four_things() {
+async fn a_small_save_asks_three_things_and_a_larger_one_four() {
     let (folder, bucket) = (fresh_folder(), Recording::new());
     let mut device = Device::joined(folder.path(), "one", Arc::clone(&bucket) as Arc<dyn Remote>).await;
     device.write("traces/1.json", "first");
     device.sync().await;
     bucket.take();
-    device.write("traces/1.json", "second");
+    device.write("traces/1.json", noise("second", 4 << 10));
+    device.sync().await;
+    assert_eq!(bucket.take(), ["list commits", "put commits", "list commits"]);
+    device.write("traces/1.json", noise("third", 9 << 10));
     device.sync().await;
     assert_eq!(bucket.take(), ["list commits", "put packs", "put commits", "list commits"]);
     device.sync().await;
     assert_eq!(bucket.take(), ["list commits"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_device_asks_two_things_for_a_small_save() {
+    let (folder, bucket) = (fresh_folder(), Recording::new());
+    let join = |name| Device::joined(folder.path(), name, Arc::clone(&bucket) as Arc<dyn Remote>);
+    let (mut one, mut two) = (join("one").await, join("two").await);
+    for version in ["first", "second"] {
+        one.write("traces/1.json", noise(version, 4 << 10));
+        one.sync().await;
+        bucket.take();
+        two.sync().await;
+        assert_eq!(two.files(), one.files());
+    }
+    assert_eq!(bucket.take(), ["list commits", "get commits"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

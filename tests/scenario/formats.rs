@@ -7,7 +7,7 @@ use cogzy_engine::model::Digest;
 use cogzy_testkit::fresh_folder;
 
 use crate::support::device;
-use crate::support::process::Machine;
+use crate::support::process::{Machine, noise};
 
 /// Every format ever written has a folder here, made once by `tests/fixtures/make`.
 fn fixtures() -> Vec<PathBuf> {
@@ -61,7 +61,8 @@ async fn every_format_ever_written_is_opened_synced_restored_and_verified() {
 pub async fn beside_an_older_device(folder: &Path) -> (Machine, Machine, Vec<(PathBuf, PathBuf)>) {
     let old = Machine::with_folder(folder, "old");
     old.good(&["init"]).await;
-    old.write("a.json", "1");
+    // More than stands in a commit: older versions know nothing of that either.
+    old.write("a.json", noise("a", 20_000));
     old.sync().await;
     let aside = forget_what_devices_read(folder);
     let new = Machine::with_folder(folder, "new");

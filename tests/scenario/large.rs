@@ -17,7 +17,7 @@ async fn a_large_push_is_many_commits_and_one_change() {
     let mut one = Device::joined(folder.path(), "one", Arc::clone(&remote)).await;
     one.write("notes/old.txt", "what moves");
     one.sync().await;
-    one.limits = Limits { described: 2000, content: 1 << 20 };
+    one.limits = Limits { described: 2000, content: 1 << 20, ..Limits::default() };
     one.restart();
     one.pass(Duration::from_secs(60));
     one.delete("notes/old.txt");

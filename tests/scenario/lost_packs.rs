@@ -30,6 +30,7 @@ impl History {
         let clock = ShiftedClock::now();
         let bucket = MemoryRemote::with_clock(Arc::clone(&clock) as Arc<dyn Clock>);
         let mut one = Device::joined(folder, "one", Arc::new(bucket.clone()) as Arc<dyn Remote>).await;
+        one.enclose_nothing();
         let mut packs = Vec::new();
         for turn in 0..TURNS {
             one.write("notes/changing.txt", format!("turn {turn} of {}", "many ".repeat(turn)));
@@ -231,6 +232,7 @@ async fn a_given_up_conflict_comes_back_from_the_device_that_has_its_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let mut history = History::new(folder.path()).await;
     let mut two = history.joins(folder.path(), "two").await;
+    two.enclose_nothing();
     two.sync().await;
     history.one.write("notes/both.txt", "as device one has it");
     history.one.sync().await;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::merge_by_hand::{lay, ten};
 use crate::support::daemon::Daemon;
-use crate::support::process::Machine;
+use crate::support::process::{Machine, noise};
 use crate::support::s3_server::S3Server;
 use crate::support::socket;
 
@@ -252,7 +252,9 @@ async fn what_has_changed_is_told_without_a_network_and_what_is_not_here_is_wait
     machine.good(&["init"]).await;
     let mut memories = ten();
     for content in ["first", "second"] {
-        memories.insert("n1".to_owned(), (content.to_owned(), 1.0));
+        // More than stands in a commit, which this device keeps.
+        let content = format!("{content} {:?}", noise(content, 9000));
+        memories.insert("n1".to_owned(), (content, 1.0));
         lay(&machine, &memories);
         machine.sync().await;
     }

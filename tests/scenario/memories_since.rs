@@ -72,6 +72,7 @@ async fn two_devices(folder: &Path, remote: &Arc<dyn Remote>) -> (Device, Device
     for device in [&mut one, &mut two] {
         (device.validate, device.merge) = (Validate::Enforce, Merge::Entries);
         device.join(false).await.unwrap();
+        device.enclose_nothing();
     }
     (one, two)
 }

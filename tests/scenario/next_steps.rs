@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::support::process::{Machine, Ran};
+use crate::support::process::{Machine, Ran, noise};
 use crate::words::proposed;
 
 /// Each variant: the type, its name, and its test here, or why there is none.
@@ -124,7 +124,8 @@ pub async fn synced(folder: &Path, name: &str) -> Machine {
     for number in 0..30 {
         machine.write(&format!("traces/{number}.json"), format!("trace {number}"));
     }
-    machine.write("corpus/nodes.json", "7".repeat(5000));
+    // More than stands in a commit, so that there are packs.
+    machine.write("corpus/nodes.json", noise("corpus", 20_000));
     machine.sync().await;
     machine
 }

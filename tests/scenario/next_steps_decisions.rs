@@ -73,7 +73,7 @@ async fn a_memory_that_shrank() {
         machine
     };
     let outcome = async |machine: &Machine, approved: bool| {
-        assert_eq!(machine.read("corpus/nodes.json").unwrap().len(), if approved { 2 } else { 5000 });
+        assert_eq!(machine.read("corpus/nodes.json").unwrap().len(), if approved { 2 } else { 20_000 });
     };
     both_ways(make, outcome).await;
 }

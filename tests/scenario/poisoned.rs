@@ -89,6 +89,7 @@ async fn a_damaged_chunk_that_a_lie_claims_too_keeps_its_place_until_it_is_repai
     let folder = fresh_folder();
     let bucket = Bucket::new();
     let mut one = bucket.device(folder.path(), "one").await;
+    one.enclose_nothing();
     one.write("traces/a.json", b"a file of one chunk".as_slice());
     one.sync().await;
     let true_copy = bucket.packs().into_iter().next().unwrap();

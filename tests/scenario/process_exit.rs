@@ -9,7 +9,7 @@ use cogzy_engine::vault::FileLock;
 use cogzy_testkit::fresh_folder;
 use futures_util::future::join_all;
 
-use crate::support::process::{Machine, Ran};
+use crate::support::process::{Machine, Ran, noise};
 use crate::support::s3_server::S3Server;
 
 /// Verbs that ask the remote.
@@ -67,7 +67,8 @@ fn fill(machine: &Machine) {
         machine.write(&format!("traces/{number}.json"), format!("trace {number}"));
     }
     machine.write("corpus/nodes.json", "[1, 2, 3]");
-    machine.write("vectors/nodes.npy", [7; 5000]);
+    // More than stands in a commit, so that there are packs.
+    machine.write("vectors/nodes.npy", noise("vectors", 20_000));
 }
 
 fn without_init() -> Vec<&'static [&'static str]> {

@@ -35,7 +35,7 @@ async fn gives_up(through_daemon: bool) {
     let machine = Machine::with_folder(folder.path(), "one");
     machine.good(&["init"]).await;
     for version in ["first", "second"] {
-        machine.write("notes/a.txt", noise(version, 5000));
+        machine.write("notes/a.txt", noise(version, 20_000));
         machine.sync().await;
     }
     lose_the_newest_pack(&folder.path().canonicalize().unwrap().join("bucket"));
@@ -56,7 +56,7 @@ async fn gives_up(through_daemon: bool) {
     let done = new.good(&["verify", "--repair", "--give-up", "--yes"]).await;
     assert!(done.stdout.contains("given up now: notes/a.txt"), "{done:#?}");
     new.sync().await;
-    assert_eq!(std::fs::read(new.root.join("notes/a.txt")).unwrap(), noise("first", 5000));
+    assert_eq!(std::fs::read(new.root.join("notes/a.txt")).unwrap(), noise("first", 20_000));
     let calm = new.good(&["verify", "--json"]).await.json();
     assert_eq!(calm["verified"]["given_up"][0]["path"], "notes/a.txt", "{calm}");
     let again = new.good(&["verify", "--repair", "--give-up", "--yes", "--json"]).await.json();

@@ -18,7 +18,7 @@ const ORPHANS: usize = 1900;
 async fn device(folder: &Path, bucket: &MemoryRemote) -> Device {
     let mut device = Device::joined(folder, "one", Arc::new(bucket.clone()) as Arc<dyn Remote>).await;
     device.retention = Retention { generations: 1, age: Duration::ZERO, grace: HOUR };
-    device.restart();
+    device.enclose_nothing();
     device
 }
 

@@ -97,6 +97,7 @@ async fn small_packs_are_joined_so_that_a_new_device_needs_few_requests() {
     let (bucket, fresh) = (Bucket::new(), Bucket::new());
     let [counted, counted_fresh] = [&bucket, &fresh].map(Counting::of);
     let mut one = device(folder.path(), "one", &counted).await;
+    one.enclose_nothing();
     let mut other = device(folder.path(), "other", &counted_fresh).await;
     for save in 0..151 {
         let (path, text) = (format!("traces/{save}.json"), format!("save {save}"));
@@ -118,6 +119,35 @@ async fn small_packs_are_joined_so_that_a_new_device_needs_few_requests() {
     // How large a pack becomes follows the speed of the line, which is measured.
     assert!(after < 10, "{after} requests for packs, {least} for those of a fresh upload");
     assert!(all < 60, "{all} requests in all: the commits since the last checkpoint are among them");
+    bucket.pass(8 * DAY);
+    let quiet = prune(&mut one).await;
+    assert_eq!((quiet.marked.objects, quiet.freed.objects), (0, 0), "{quiet:?}");
+    assert_sound(&mut one).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn packs_in_commits_are_joined_like_any_others() {
+    let folder = fresh_folder();
+    let bucket = Bucket::new();
+    let counted = Counting::of(&bucket);
+    let mut one = device(folder.path(), "one", &counted).await;
+    for save in 0..151 {
+        one.write(&format!("traces/{save}.json"), format!("save {save}"));
+        one.sync_at_once().await;
+    }
+    assert!(bucket.packs().len() < 10, "each save stands in its commit, and the rest are checkpoints");
+    let commits =
+        |bucket: &Bucket| bucket.remote.dump().keys().filter(|key| key.starts_with("commits/")).count();
+    let (_, before) = of_a_new_device(&folder.path().join("before"), &counted, &one).await;
+    assert!(before > 150, "one for each save: {before}");
+    for _ in 0..3 {
+        bucket.pass(8 * DAY);
+        let all = commits(&bucket);
+        prune(&mut one).await;
+        assert!(commits(&bucket) >= all, "a commit is no pack to delete");
+    }
+    let (after, all) = of_a_new_device(&folder.path().join("after"), &counted, &one).await;
+    assert!(after < 10 && all < 60, "{after} requests for packs, {all} in all");
     bucket.pass(8 * DAY);
     let quiet = prune(&mut one).await;
     assert_eq!((quiet.marked.objects, quiet.freed.objects), (0, 0), "{quiet:?}");

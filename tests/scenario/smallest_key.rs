@@ -91,6 +91,7 @@ async fn device(server: &S3Server, folder: &Path, name: &str) -> Device {
 async fn day(server: &S3Server, folder: &Path) -> Result<Device, SyncError> {
     let mut one = device(server, folder, "one").await;
     one.join(false).await?;
+    one.enclose_nothing();
     for version in ["first", "second"] {
         one.write("traces/a.json", version);
         one.try_sync().await?;

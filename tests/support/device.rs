@@ -164,6 +164,12 @@ impl Device {
         self.engine = None;
     }
 
+    /// Sends small packs as objects of their own from now on, for a test of such objects.
+    pub fn enclose_nothing(&mut self) {
+        self.limits.enclosed = 0;
+        self.restart();
+    }
+
     pub fn use_remote(&mut self, remote: Arc<dyn Remote>) {
         self.remote = remote;
         self.engine = None;

@@ -11,6 +11,7 @@ pub fn commit(vault: VaultId, parents: &[CommitKey], change: impl FnOnce(&mut Co
     let seq = parents.iter().map(|parent| parent.seq).max().unwrap_or(0) + 1;
     let ordinary = parents.len() < 2;
     let mut commit = Commit {
+        enclosed: None,
         format: FIRST_FORMAT,
         vault,
         seq,

@@ -17,7 +17,7 @@
 use bytes::Bytes;
 
 use super::codec::{CodecError, decode};
-use crate::model::{ChunkSlot, Codec, Digest, PackId, PackInfo, limits};
+use crate::model::{ChunkSlot, Codec, Digest, Enclosed, PackId, PackInfo, Stored, limits};
 
 /// The format of packs.
 const FORMAT: u32 = 1;
@@ -178,6 +178,44 @@ impl PackBuilder {
         bytes.extend_from_slice(&head());
         let info = PackInfo { id, digest: Digest::of(&bytes), size: bytes.len() as u64, chunks };
         Some(FinishedPack { info, bytes: bytes.into() })
+    }
+}
+
+impl FinishedPack {
+    /// The pack as it stands in a commit. None if it is too large for that.
+    #[must_use]
+    pub fn enclosed(&self) -> Option<Enclosed> {
+        let chunks = self.info.chunks.clone();
+        let end = chunks.last().map(|slot| slot.offset as usize + slot.stored as usize)?;
+        let stored = self.bytes.get(HEAD..end)?;
+        let fits = stored.len() as u64 <= limits::ENCLOSED && chunks.len() <= limits::ENCLOSED_CHUNKS;
+        fits.then(|| Enclosed { chunks, bytes: Stored(stored.to_vec()) })
+    }
+
+    /// The pack that stands in a commit, under the id that it has there.
+    ///
+    /// # Errors
+    /// If the chunks do not account for every byte.
+    pub fn of_enclosed(id: PackId, enclosed: &Enclosed) -> Result<Self, PackError> {
+        let Enclosed { chunks, bytes: Stored(bytes) } = enclosed;
+        let (mut pack, mut rest) = (PackBuilder::new(id), bytes.as_slice());
+        for slot in chunks {
+            let stored = usize::try_from(slot.stored).unwrap_or(usize::MAX);
+            let Some((chunk, after)) = rest.split_at_checked(stored) else { break };
+            pack.push(slot.id, usize::try_from(slot.len).unwrap_or(usize::MAX), slot.codec, chunk)?;
+            rest = after;
+        }
+        let damaged = || PackError::Damaged {
+            pack: id,
+            at: 0,
+            why: format!("it stands in a commit, and its chunks do not account for {} bytes", bytes.len()),
+        };
+        let pack = pack.finish().ok_or_else(damaged)?;
+        if !rest.is_empty() || pack.info.chunks != *chunks {
+            return Err(damaged());
+        }
+        check_table(&pack.info)?;
+        Ok(pack)
     }
 }
 

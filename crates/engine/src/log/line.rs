@@ -105,13 +105,14 @@ pub(super) struct Touched<'a> {
 }
 
 impl<'a> Touched<'a> {
-    pub(super) fn by(commit: &'a Commit, state: &Snapshot) -> Self {
+    pub(super) fn by(key: CommitKey, commit: &'a Commit, state: &Snapshot) -> Self {
         let prune = &commit.prune;
         let kept = commit.kept.iter().map(|conflict| conflict.id);
         let resolved = commit.resolved.iter().map(|resolution| resolution.id);
         let conflicts: BTreeSet<ConflictId> =
             kept.chain(resolved).chain(prune.unkept.iter().copied()).collect();
-        let packs = commit.packs.iter().map(|pack| pack.id);
+        let enclosed = commit.enclosed.as_ref().map(|_| PackId::within(key.id));
+        let packs = commit.packs.iter().map(|pack| pack.id).chain(enclosed);
         let packs =
             packs.chain([&prune.marked, &prune.unmarked, &prune.swept].into_iter().flatten().copied());
         let leaving = conflicts.iter().filter_map(|id| state.conflicts.get(id));

@@ -73,7 +73,7 @@ pub fn merge(base: &Snapshot, loser: Side<'_>, winner: Side<'_>, old: &OldData) 
     let resolved = ours.resolved.iter().filter(|(id, _)| !theirs.resolved.contains_key(id));
     let definitions = groups.definitions();
     // The winner's children know what its own past needs, but not what the loser's does.
-    let needs = [Feature::GivenUp.need(), Feature::Sqlite.need()].into_iter();
+    let needs = [Feature::Enclosed, Feature::GivenUp, Feature::Sqlite].map(Feature::need).into_iter();
     let needs = needs.filter(|need| ours.needs.contains(need) && !theirs.needs.contains(need));
     Commit {
         format: FIRST_FORMAT,
@@ -87,6 +87,7 @@ pub fn merge(base: &Snapshot, loser: Side<'_>, winner: Side<'_>, old: &OldData) 
             .map(|(digest, recipe)| RecipeOf { digest: *digest, recipe: recipe.clone() })
             .collect(),
         packs: packs.map(|(_, pack)| pack.as_ref().clone()).collect(),
+        enclosed: None,
         groups: (definitions != theirs.groups.definitions()).then(|| definitions.to_vec()),
         kept: kept.into_values().collect(),
         resolved: resolved.map(|(id, keep)| Resolution { id: *id, keep: *keep }).collect(),

@@ -10,7 +10,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::chunks::{PACKS, parse_pack_key};
 use super::format::{VAULT, commit_key, header_key, parse_header_key};
 use super::{Depth, Log, LogError, Node};
 use crate::model::{CommitKey, PackId};
@@ -102,10 +101,10 @@ impl Log {
             return Ok(false);
         }
         let packs: BTreeSet<PackId> = self.recall(agreed).await?.packs.keys().copied().collect();
-        let listed = list_all(self.remote.as_ref(), PACKS, None).await?;
-        let there: BTreeSet<PackId> =
-            listed.iter().filter_map(|object| parse_pack_key(&object.key)).collect();
-        if !packs.is_subset(&there) {
+        // What stands in a lost commit is back with it.
+        let back: BTreeSet<PackId> = lost.iter().map(|key| PackId::within(key.id)).collect();
+        let there = self.packs_there(packs.difference(&back)).await?;
+        if !packs.difference(&back).all(|pack| there.contains_key(pack)) {
             return Ok(false);
         }
         for key in lost {

@@ -6,8 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::content::{check_recipe, check_table};
-use crate::model::{Commit, CommitKind, Conflict, Digest, FIRST_FORMAT, Feature, Groups, Need, limits};
+use crate::content::{FinishedPack, check_recipe, check_table};
+use crate::model::{
+    Commit, CommitKind, Conflict, Digest, FIRST_FORMAT, Feature, Groups, Need, PackId, limits,
+};
 
 /// Checks the rules of a commit.
 pub(super) fn check_commit(commit: &Commit) -> Result<(), String> {
@@ -46,6 +48,7 @@ fn check_ancestry(commit: &Commit) -> Result<(), String> {
             "an ordinary commit has a transaction and a device, a merge has neither"
         }
         () if !ordinary && commit.kind != CommitKind::Sync => "a merge has no kind",
+        () if !ordinary && commit.enclosed.is_some() => "a merge holds no pack",
         () => return Ok(()),
     };
     Err(why.into())
@@ -102,6 +105,10 @@ fn check_conflicts(commit: &Commit) -> Result<(), String> {
 fn check_contents(commit: &Commit) -> Result<(), String> {
     for pack in &commit.packs {
         check_table(pack).map_err(|error| error.to_string())?;
+    }
+    if let Some(enclosed) = &commit.enclosed {
+        let id = PackId::from_bytes([0; PackId::LEN]);
+        FinishedPack::of_enclosed(id, enclosed).map_err(|error| error.to_string())?;
     }
     let kept = commit.kept.iter().flat_map(|conflict| &conflict.files).filter_map(|file| file.entry);
     let entries = commit.changes.iter().filter_map(|change| change.entry).chain(kept);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::LogError;
+use super::enclosed::packs_of;
 use super::line::{Line, Touched};
 use super::sum::StateSum;
 use crate::model::{
@@ -102,7 +103,7 @@ impl Snapshot {
         if commit.base.is_some_and(|base| base != self.base()) {
             return Err(LogError::corrupt(key, "it names another state than its first parent has"));
         }
-        let touched = Touched::by(commit, self);
+        let touched = Touched::by(key, commit, self);
         let mut sum = std::mem::take(&mut self.sum);
         for line in touched.lines(self) {
             sum.take(&line.bytes()?);
@@ -176,9 +177,7 @@ impl Snapshot {
             self.marked.remove(pack);
             self.swept.insert(*pack);
         }
-        for pack in &commit.packs {
-            self.packs.insert(pack.id, Arc::new(pack.clone()));
-        }
+        self.packs.extend(packs_of(key, commit).map(|pack| (pack.id, Arc::new(pack))));
         self.marked.extend(commit.prune.marked.iter().map(|pack| (*pack, key)));
         for pack in &commit.prune.unmarked {
             self.marked.remove(pack);

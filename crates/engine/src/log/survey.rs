@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use futures_util::TryStreamExt;
 
-use super::chunks::{PACKS, parse_pack_key};
+use super::chunks::{PACKS, pack_key, parse_pack_key};
+use super::enclosed::packs_of;
 use super::format::{COMMITS, parse_commit_key};
 use super::history::pushed_as;
 use super::needs::Contents;
@@ -13,7 +14,7 @@ use super::retain::InBucket;
 use super::{Log, LogError, Snapshot};
 use crate::model::{CommitKey, CommitKind, PackId, PackInfo};
 use crate::planted::{Bug, planted};
-use crate::remote::list_all;
+use crate::remote::{Object, list_all};
 
 /// Contents to keep.
 #[derive(Debug, Clone, Default)]
@@ -40,8 +41,7 @@ impl Log {
     /// Errors of the remote.
     pub async fn commit_times(&self) -> Result<BTreeMap<CommitKey, i64>, LogError> {
         let listed = list_all(self.remote.as_ref(), COMMITS, None).await?;
-        let time =
-            |object: &crate::remote::Object| Some((parse_commit_key(&object.key)?, object.modified_ms));
+        let time = |object: &Object| Some((parse_commit_key(&object.key)?, object.modified_ms));
         let mut times: BTreeMap<CommitKey, i64> = listed.iter().filter_map(time).collect();
         for (key, node) in self.graph.iter().rev() {
             let Some(time) = times.get(&key).copied() else { continue };
@@ -70,7 +70,7 @@ impl Log {
         let mut reads = std::pin::pin!(self.reads(known));
         while let Some((key, commit)) = reads.try_next().await? {
             let Some(time) = times.get(&key) else { continue };
-            for pack in &commit.packs {
+            for pack in packs_of(key, &commit) {
                 packs.entry(pack.id).and_modify(|there| there.modified_ms = there.modified_ms.min(*time));
             }
         }
@@ -96,17 +96,27 @@ impl Log {
         Ok(uncounted)
     }
 
-    /// All packs of the bucket.
+    /// All packs of the bucket: the objects, and those of the `named` ones that stand in commits.
     ///
     /// # Errors
     /// Errors of the remote.
-    pub async fn packs_there(&self) -> Result<BTreeMap<PackId, InBucket>, LogError> {
+    pub async fn packs_there(
+        &self,
+        named: impl IntoIterator<Item = &PackId>,
+    ) -> Result<BTreeMap<PackId, InBucket>, LogError> {
+        let in_bucket = |object: &Object| InBucket { size: object.size, modified_ms: object.modified_ms };
         let listed = list_all(self.remote.as_ref(), PACKS, None).await?;
-        let packs = listed.iter().filter_map(|object| {
-            let there = InBucket { size: object.size, modified_ms: object.modified_ms };
-            Some((parse_pack_key(&object.key)?, there))
-        });
-        Ok(packs.collect())
+        let packs =
+            listed.iter().filter_map(|object| Some((parse_pack_key(&object.key)?, in_bucket(object))));
+        let mut packs: BTreeMap<PackId, InBucket> = packs.collect();
+        for pack in named {
+            if !packs.contains_key(pack)
+                && let Some(object) = self.remote.head(&pack_key(*pack)).await?
+            {
+                packs.insert(*pack, in_bucket(&object));
+            }
+        }
+        Ok(packs)
     }
 
     /// Contents of all generations from `horizon` to `head`, and of their conflicts.
@@ -134,7 +144,8 @@ impl Log {
         Ok(retained)
     }
 
-    /// Packs that are swept from the state of `head` but still exist in the bucket (`there`).
+    /// Packs that are swept from the state of `head` but still exist: in the bucket (`there`), or in
+    /// commits, which stay.
     ///
     /// # Errors
     /// Errors of the remote, for commits that are not in the cache.
@@ -143,13 +154,19 @@ impl Log {
         head: &Snapshot,
         there: &BTreeMap<PackId, InBucket>,
     ) -> Result<Vec<Arc<PackInfo>>, LogError> {
-        let wanted = |pack: &PackId| head.has_swept(pack) && there.contains_key(pack);
-        let Some(key) = head.key.filter(|_| there.keys().any(wanted)) else { return Ok(Vec::new()) };
+        let Some(key) = head.key else { return Ok(Vec::new()) };
+        let past = self.graph.ancestry(key);
+        let within = past.iter().map(|key| PackId::within(key.id));
+        let wanted: BTreeSet<PackId> =
+            there.keys().copied().chain(within).filter(|pack| head.has_swept(pack)).collect();
         let mut packs = BTreeMap::new();
-        let mut reads = std::pin::pin!(self.reads(self.graph.ancestry(key)));
-        while let Some((_, commit)) = reads.try_next().await? {
-            let named = commit.packs.into_iter();
-            packs.extend(named.filter(|pack| wanted(&pack.id)).map(|pack| (pack.id, Arc::new(pack))));
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut reads = std::pin::pin!(self.reads(past));
+        while let Some((key, commit)) = reads.try_next().await? {
+            let named = packs_of(key, &commit).filter(|pack| wanted.contains(&pack.id));
+            packs.extend(named.map(|pack| (pack.id, Arc::new(pack))));
         }
         Ok(packs.into_values().collect())
     }

@@ -5,6 +5,7 @@ mod check;
 mod checkpoints;
 mod chunks;
 mod earlier;
+mod enclosed;
 mod faulty;
 mod format_rules;
 mod junk;
@@ -105,6 +106,7 @@ fn plain(parent: Option<CommitKey>, device: u8, changes: &[(&str, Option<&str>)]
         .collect();
     changes.sort_by(|a, b| a.path.cmp(&b.path));
     Commit {
+        enclosed: None,
         format: FIRST_FORMAT,
         vault: VAULT,
         seq,

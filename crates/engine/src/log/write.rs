@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::aside::Lack;
+use super::enclosed::packs_of;
 use super::format::{commit_key, decode_commit, encode_commit};
 use super::merge::{Side, merge, virtual_base};
 use super::old::OldData;
@@ -187,7 +188,7 @@ impl Log {
         let known = self.agreed.map(|agreed| self.graph.ancestry(agreed)).unwrap_or_default();
         let fresh = self.graph.ancestry(head).into_iter().rev().filter(|key| !known.contains(key));
         for key in fresh.take(MAX_BRINGERS) {
-            if self.read_commit(key).await?.1.packs.iter().any(|named| named.id == pack) {
+            if packs_of(key, &self.read_commit(key).await?.1).any(|named| named.id == pack) {
                 return Ok(Some(key));
             }
         }

@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CommitId, Conflict, DeviceId, Digest, Entry, FIRST_FORMAT, FORMAT, Feature, Group, Hlc, Need, PackInfo,
-    Prune, Reads, Recipe, Resolution, VaultId, VaultPath, bounded, limits,
+    CommitId, Conflict, DeviceId, Digest, Enclosed, Entry, FIRST_FORMAT, FORMAT, Feature, Group, Hlc, Need,
+    PackInfo, Prune, Reads, Recipe, Resolution, VaultId, VaultPath, bounded, limits,
 };
 
 /// Members that a later version may add and that every reader ignores.
@@ -127,9 +127,13 @@ pub struct Commit {
     /// Recipes of contents that the first parent lacks.
     #[serde(deserialize_with = "bounded::at_most::<_, _, { limits::RECIPES }>")]
     pub recipes: Vec<RecipeOf>,
-    /// Packs that the first parent lacks. They are uploaded before this commit is written.
+    /// Packs that the first parent lacks, as objects. They are uploaded before this commit is written.
     #[serde(deserialize_with = "bounded::at_most::<_, _, { limits::PACKS }>")]
     pub packs: Vec<PackInfo>,
+    /// A small pack that stands in this commit itself. Its id follows from the commit's; see
+    /// [`PackId::within`](super::PackId::within). Absent in format 1 and in merges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enclosed: Option<Enclosed>,
     /// New group definitions, if they changed.
     pub groups: Option<Vec<Group>>,
     /// Conflicts whose losing versions are kept from this commit on.

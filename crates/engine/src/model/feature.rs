@@ -20,6 +20,8 @@ pub const FIRST_FORMAT: u32 = 1;
 /// A part of a commit that not every reader knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Feature {
+    /// A small pack in the commit that adds it.
+    Enclosed,
     /// Contents that the bucket has lost, and that a commit gives up.
     GivenUp,
     /// A database and what stands beside it are one file. No commit says which files are databases,
@@ -31,12 +33,13 @@ pub enum Feature {
 
 impl Feature {
     /// All features that this program reads, by name.
-    pub const ALL: [Self; 3] = [Self::GivenUp, Self::Sqlite, Self::UnixNames];
+    pub const ALL: [Self; 4] = [Self::Enclosed, Self::GivenUp, Self::Sqlite, Self::UnixNames];
 
     /// Its name in commits.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Enclosed => "enclosed",
             Self::GivenUp => "given-up",
             Self::Sqlite => "sqlite",
             Self::UnixNames => "unix-names",
@@ -47,7 +50,7 @@ impl Feature {
     #[must_use]
     pub const fn since(self) -> &'static str {
         match self {
-            Self::GivenUp | Self::Sqlite | Self::UnixNames => "0.2",
+            Self::Enclosed | Self::GivenUp | Self::Sqlite | Self::UnixNames => "0.2",
         }
     }
 
@@ -59,7 +62,8 @@ impl Feature {
         let gives_up = !commit.prune.given_up.is_empty() || commit.kind == CommitKind::GiveUp;
         let given_up = gives_up.then_some(Self::GivenUp);
         let unix_names = (!paths.all(VaultPath::is_portable)).then_some(Self::UnixNames);
-        given_up.into_iter().chain(unix_names).collect()
+        let enclosed = commit.enclosed.is_some().then_some(Self::Enclosed);
+        enclosed.into_iter().chain(given_up).chain(unix_names).collect()
     }
 
     /// The feature as a commit names it.

@@ -99,13 +99,30 @@ pub(super) fn parse_hex<const N: usize>(kind: &'static str, text: &str) -> Resul
     if digits.len() != 2 * N {
         return Err(error());
     }
-    let (mut bytes, mut wrong) = ([0; N], 0);
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        let [high, low] = [pair[0], pair[1]].map(|digit| NIBBLES[usize::from(digit)]);
+    let mut bytes = [0; N];
+    if fill(&mut bytes, digits) { Ok(bytes) } else { Err(error()) }
+}
+
+/// Fills `bytes` with what twice as many digits stand for. False if one is no digit.
+fn fill(bytes: &mut [u8], digits: &[u8]) -> bool {
+    let mut wrong = 0;
+    for (byte, pair) in bytes.iter_mut().zip(digits.as_chunks::<2>().0) {
+        let [high, low] = pair.map(|digit| NIBBLES[usize::from(digit)]);
         wrong |= high | low;
         *byte = high << 4 | low & 0xf;
     }
-    if wrong > 0xf { Err(error()) } else { Ok(bytes) }
+    wrong <= 0xf
+}
+
+/// Bytes of any number as lower-case hex.
+pub(super) fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).map(char::from).collect()
+}
+
+/// Bytes that [`to_hex`] wrote so. None for any other text.
+pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; text.len() / 2];
+    (text.len().is_multiple_of(2) && fill(&mut bytes, text.as_bytes())).then_some(bytes)
 }
 
 macro_rules! id {

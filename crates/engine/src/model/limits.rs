@@ -57,6 +57,10 @@ pub const PATTERN_BYTES: usize = 16 << 10;
 pub const PACK_STORED: u64 = 24 << 20;
 /// Chunks of a pack.
 pub const PACK_CHUNKS: usize = 1 << 19;
+/// Stored bytes of the pack that a commit may hold itself: their digits are one text.
+pub const ENCLOSED: u64 = (TEXT / 2) as u64;
+/// Chunks of such a pack.
+pub const ENCLOSED_CHUNKS: usize = 1 << 10;
 /// Bytes of a chunk, in any vault.
 pub const CHUNK: u32 = 4 << 20;
 /// Bytes of the shortest chunk that is not a file's last, in any vault.

@@ -46,7 +46,7 @@ pub use hlc::{Hlc, MAX_AHEAD_MS};
 pub use id::{CommitId, ConflictId, DeviceId, HoldId, IdError, PackId, VaultId};
 pub use losses::{Loss, Losses, Place};
 pub use merge_rules::{Rank, Rules};
-pub use pack::{ChunkSlot, Codec, PackInfo};
+pub use pack::{ChunkSlot, Codec, Enclosed, PackInfo, Stored};
 pub use path::{PathError, VaultPath};
 pub use prune::Prune;
 pub use recipe::{Part, Recipe};

@@ -20,13 +20,15 @@ pub struct Limits {
     pub described: u64,
     /// Bytes of the files that it brings.
     pub content: u64,
+    /// Bytes of the pack that it may hold itself, and that need no object of its own; 0 for none.
+    pub enclosed: u64,
 }
 
 impl Default for Limits {
     /// A commit of less than 8 MiB when it is compressed, and less than twenty minutes of upload at
     /// two megabits per second.
     fn default() -> Self {
-        Self { described: 12 << 20, content: 256 << 20 }
+        Self { described: 12 << 20, content: 256 << 20, enclosed: 8 << 10 }
     }
 }
 

@@ -70,7 +70,7 @@ pub use crate::log::{Aside, Past, devices};
 
 use crate::clock::{Clock, Entropy};
 use crate::fs::Fs;
-use crate::log::{Log, ObjectCache};
+use crate::log::{Enclosing, Log, ObjectCache};
 use crate::model::{Item, Texts};
 use crate::plan::{Brakes, Limits};
 use crate::remote::{Meter, Remote};
@@ -183,7 +183,13 @@ pub struct Engine {
 impl Engine {
     /// An engine for the vault at `layout`.
     #[must_use]
-    pub fn new(layout: Layout, ports: Ports, settings: Settings) -> Self {
+    pub fn new(layout: Layout, mut ports: Ports, settings: Settings) -> Self {
+        // All that reads packs finds those that stand in commits, too.
+        ports.remote = Arc::new(Enclosing::new(Arc::clone(&ports.remote), object_cache(&ports)));
+        Self::over(layout, ports, settings)
+    }
+
+    fn over(layout: Layout, ports: Ports, settings: Settings) -> Self {
         let (facts, interrupt) = (cycle::FactsKnown::new(), Interrupt::default());
         let (uplink, shown, indexed) = Default::default();
         let context = Context { layout, ports, settings, facts, interrupt, uplink, shown, indexed };
@@ -195,7 +201,7 @@ impl Engine {
     #[must_use]
     pub fn reader(&self) -> Self {
         let Context { layout, ports, settings, .. } = &self.context;
-        Self::new(layout.clone(), ports.clone(), settings.clone())
+        Self::over(layout.clone(), ports.clone(), settings.clone())
     }
 
     /// Places of the vault's files.

@@ -29,7 +29,7 @@ use cogzy_testkit::rng::Rng;
 use crate::device::{DAY, Outcome};
 use crate::disk::{Kind, UserOp};
 use crate::oracle::{Check, visible};
-use crate::replayed::parse;
+use crate::replayed::{Within, pack_name, parse};
 use crate::store::RemoteFaults;
 use crate::trace::Trace;
 use crate::world::World;
@@ -248,13 +248,14 @@ fn everything_is_there(world: &World, adversary: &Adversary, retention: Retentio
     let commits = commits(world);
     let bucket = world.store.lock();
     let mut places: BTreeMap<Digest, Vec<(PackId, ChunkSlot)>> = BTreeMap::new();
-    for pack in commits.values().flat_map(|commit| &commit.packs) {
-        pack.chunks.iter().for_each(|slot| places.entry(slot.id).or_default().push((pack.id, *slot)));
+    let mut within = Within::default();
+    for (pack, chunks) in commits.iter().flat_map(|(key, commit)| within.take(*key, commit)) {
+        chunks.iter().for_each(|slot| places.entry(slot.id).or_default().push((pack, *slot)));
     }
     let recipes: BTreeMap<Digest, &Recipe> =
         commits.values().flat_map(|commit| &commit.recipes).map(|of| (of.digest, &of.recipe)).collect();
     let gives = |(pack, slot): &(PackId, ChunkSlot)| {
-        let whole = bucket.objects.get(&pack_name(*pack)).map(|(body, _)| stored_in(slot, body));
+        let whole = within.bytes(*pack, &bucket.objects).map(|body| stored_in(slot, body));
         whole.is_some_and(|stored| open_chunk(*pack, slot, stored).is_ok())
     };
     let age_ms = i64::try_from(retention.age.as_millis()).unwrap();
@@ -365,12 +366,10 @@ impl Adversary {
         }
         self.attacked.insert(key.clone());
         self.deleted.extend(key.strip_prefix("packs/").map(|rest| rest[3..].parse::<PackId>().unwrap()));
+        // What stands in a commit is gone with it.
+        let commit = key.strip_prefix("commits/").and_then(CommitKey::parse);
+        self.deleted.extend(commit.map(|key| PackId::within(key.id)));
     }
-}
-
-/// Key of a pack.
-fn pack_name(pack: PackId) -> String {
-    format!("packs/{}/{pack}", &pack.to_string()[..2])
 }
 
 /// All commits that can be read.

@@ -25,6 +25,7 @@ use crate::pipeline;
 use crate::rumours::Rumours;
 use crate::store::{RemoteFaults, SimRemote, Store};
 use crate::trace::Trace;
+use crate::worlds;
 
 pub use crate::pipeline::groups;
 
@@ -78,12 +79,19 @@ fn filter(exclude: &[String]) -> Filter {
     Filter::new(&[], exclude).unwrap()
 }
 
-/// Every other device cuts what it sends into small commits.
-fn limits(rng: &mut Rng) -> Limits {
-    if rng.chance(50) {
-        return Limits::default();
-    }
-    Limits { described: u64::try_from(rng.below(3000)).unwrap(), content: 1 << 20 }
+/// Every other device cuts what it sends into small commits, and every other one puts small packs
+/// into its commits. Worlds that failed before there was that stay as they were.
+fn limits(rng: &mut Rng, enclosing: &mut Rng, seed: u64) -> Limits {
+    let limits = match rng.chance(50) {
+        true => Limits::default(),
+        false => Limits {
+            described: u64::try_from(rng.below(3000)).unwrap(),
+            content: 1 << 20,
+            ..Limits::default()
+        },
+    };
+    let encloses = enclosing.chance(50) && !worlds::failed_once(seed);
+    Limits { enclosed: if encloses { limits.enclosed } else { 0 }, ..limits }
 }
 
 fn database() -> Arc<Database> {
@@ -100,7 +108,7 @@ impl Device {
             filter: filter(&exclude),
             exclude,
             mass: 8,
-            limits: limits(&mut stream("limits")),
+            limits: limits(&mut stream("limits"), &mut stream("enclosed"), seed),
             joined: false,
             gone: false,
             fuse: Fuse::new(),

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use bytes::Bytes;
 use cogzy_engine::clock::Clock;
 use cogzy_engine::model::{Change, Commit, CommitKey, CommitKind, Digest, Entry, Groups, Item, Role, Tree};
 
@@ -13,7 +12,7 @@ use crate::device::{Device, groups};
 use crate::disk::{Site, is_in, is_ours};
 use crate::ledger::Versions;
 use crate::pipeline;
-use crate::replayed::{Replayed, parse, restore};
+use crate::replayed::{Objects, Replayed, Within, parse, restore};
 use crate::store::Store;
 
 static GROUPS: LazyLock<Groups> = LazyLock::new(|| Groups::new(groups()).unwrap());
@@ -30,6 +29,7 @@ pub struct Oracle {
     pub versions: Versions,
     commits: BTreeMap<CommitKey, Replayed>,
     parents: BTreeSet<CommitKey>,
+    within: Within,
     /// Contents that some commit names and that can be put together.
     pub history: BTreeSet<Digest>,
     /// Old data is pruned: [`crate::prune_oracle`] looks for missing objects, and versions may have
@@ -45,6 +45,7 @@ impl Oracle {
             versions,
             commits,
             parents,
+            within: Within::default(),
             history: BTreeSet::new(),
             pruning: false,
             expired: BTreeSet::new(),
@@ -76,8 +77,9 @@ impl Oracle {
             let key = CommitKey::parse(&name["commits/".len()..]).ok_or(format!("{name} is no commit"))?;
             if !self.commits.contains_key(&key) {
                 let commit = parse(body)?;
-                let replayed =
-                    self.replay(&commit, &bucket.objects).map_err(|why| format!("commit {key}: {why}"))?;
+                let replayed = self
+                    .replay(key, &commit, &bucket.objects)
+                    .map_err(|why| format!("commit {key}: {why}"))?;
                 let parent = commit.parents.first().map(|parent| self.commits[parent].tree.clone());
                 let parent = parent.unwrap_or_default();
                 let judged = attribute(&commit, &parent, devices)
@@ -90,11 +92,7 @@ impl Oracle {
         Ok(())
     }
 
-    fn replay(
-        &mut self,
-        commit: &Commit,
-        objects: &BTreeMap<String, (Bytes, u64)>,
-    ) -> Result<Replayed, String> {
+    fn replay(&mut self, key: CommitKey, commit: &Commit, objects: &Objects) -> Result<Replayed, String> {
         for parent in &commit.parents {
             if !self.commits.contains_key(parent) {
                 return Err(format!("its parent {parent} is not in the bucket"));
@@ -102,12 +100,13 @@ impl Oracle {
         }
         let first = commit.parents.first().map(|parent| self.commits[parent].clone());
         let mut state = first.unwrap_or_default();
-        for id in commit.packs.iter().map(|pack| pack.id.to_string()) {
-            if !self.pruning && !objects.contains_key(&format!("packs/{}/{id}", &id[..2])) {
-                return Err(format!("it names pack {id}, which is not there"));
+        let packs = self.within.take(key, commit);
+        for (pack, _) in &packs {
+            if !self.pruning && self.within.bytes(*pack, objects).is_none() {
+                return Err(format!("it names pack {pack}, which is not there"));
             }
         }
-        let named = state.take(commit);
+        let named = state.take(commit, packs);
         for change in &commit.changes {
             let path = change.path.as_str();
             if ["config.json", "sync/", "cache/", ".cogzy"].iter().any(|never| path.starts_with(never))
@@ -124,7 +123,7 @@ impl Oracle {
             if !self.versions.knows(&entry.digest) {
                 return Err(format!("it carries a torn version: {}", entry.digest));
             }
-            match restore(&state, &entry, objects) {
+            match restore(&state, &self.within, &entry, objects) {
                 Err(_) if self.pruning => {}
                 restored => {
                     restored?;

@@ -7,7 +7,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
 use cogzy_engine::content::open_chunk;
 use cogzy_engine::model::{
     ChunkSlot, Commit, CommitKey, CommitKind, ConflictId, Digest, Entry, PackId, Recipe, VaultPath,
@@ -15,7 +14,7 @@ use cogzy_engine::model::{
 use cogzy_engine::sync::Retention;
 
 use crate::oracle::Check;
-use crate::replayed::parse;
+use crate::replayed::{Objects, Within, pack_name, parse};
 use crate::store::{Bucket, Store};
 
 /// The vault as one commit left it.
@@ -35,7 +34,7 @@ struct State {
 }
 
 impl State {
-    fn follow(&mut self, key: CommitKey, commit: &Commit) {
+    fn follow(&mut self, key: CommitKey, commit: &Commit, packs: Vec<(PackId, Vec<ChunkSlot>)>) {
         self.marked.extend(commit.prune.marked.iter().map(|pack| (*pack, key)));
         self.marked.retain(|pack, _| !commit.prune.unmarked.contains(pack));
         for pack in &commit.prune.swept {
@@ -44,11 +43,11 @@ impl State {
             }
             self.swept.insert(*pack);
         }
-        for pack in &commit.packs {
-            for slot in &pack.chunks {
-                self.places.entry(slot.id).or_default().insert(pack.id, *slot);
+        for (pack, chunks) in packs {
+            for slot in &chunks {
+                self.places.entry(slot.id).or_default().insert(pack, *slot);
             }
-            self.packs.insert(pack.id, pack.chunks.clone());
+            self.packs.insert(pack, chunks);
         }
         self.void.extend(&commit.prune.void);
         self.horizon = self.horizon.max(commit.prune.horizon.unwrap_or(0));
@@ -83,6 +82,7 @@ impl State {
 #[derive(Debug, Clone, Default)]
 pub struct OldData {
     commits: BTreeMap<CommitKey, (Commit, State)>,
+    within: Within,
     /// Recipes are found by content.
     recipes: BTreeMap<Digest, Recipe>,
     /// Packs that have been there.
@@ -108,13 +108,6 @@ pub struct Fates {
 pub struct Room {
     pub used: u64,
     pub justified: u64,
-}
-
-type Objects = BTreeMap<String, (Bytes, u64)>;
-
-fn pack_name(pack: PackId) -> String {
-    let id = pack.to_string();
-    format!("packs/{}/{id}", &id[..2])
 }
 
 impl OldData {
@@ -168,7 +161,10 @@ impl OldData {
         let grace = i64::try_from(keep.grace.as_millis()).unwrap();
         let now = bucket.put_at(key).unwrap();
         for pack in &commit.prune.marked {
-            let put = bucket.time_of(&pack_name(*pack));
+            let put = match self.within.commit(*pack) {
+                Some(commit) => bucket.time_of(commit),
+                None => bucket.time_of(&pack_name(*pack)),
+            };
             if put.is_some_and(|put| put + grace > now) {
                 return Err(format!("commit {key} marks pack {pack}, which was put at {put:?}, at {now}"));
             }
@@ -199,7 +195,7 @@ impl OldData {
             }
             let first = commit.parents.first();
             let mut state = first.map(|parent| self.commits[parent].1.clone()).unwrap_or_default();
-            state.follow(key, &commit);
+            state.follow(key, &commit, self.within.take(key, &commit));
             self.recipes.extend(commit.recipes.iter().map(|of| (of.digest, of.recipe.clone())));
             self.commits.insert(key, (commit, state));
         }
@@ -214,7 +210,7 @@ impl OldData {
 
     fn check_head(&self, head: CommitKey, swept: &BTreeSet<PackId>, objects: &Objects) -> Check {
         let state = &self.commits[&head].1;
-        let missing = |pack: &&PackId| !swept.contains(*pack) && !objects.contains_key(&pack_name(**pack));
+        let missing = |pack: &&PackId| !swept.contains(*pack) && self.within.bytes(**pack, objects).is_none();
         if let Some(pack) = state.packs.keys().find(missing) {
             return Err(format!("its pack {pack} is gone"));
         }
@@ -329,7 +325,7 @@ impl OldData {
         let mut whole = Vec::new();
         for chunk in self.chunks(entry) {
             let places = state.holders(&chunk).filter_map(|(pack, slot)| {
-                let (body, _) = objects.get(&pack_name(*pack))?;
+                let body = self.within.bytes(*pack, objects)?;
                 let [start, stored] = [slot.offset, slot.stored].map(|at| usize::try_from(at).unwrap());
                 open_chunk(*pack, slot, body.get(start..start + stored)?).ok()
             });
@@ -375,8 +371,9 @@ impl OldData {
                 )
             })
             .collect();
+        let objects = now.packs.iter().filter(|(pack, _)| self.within.commit(**pack).is_none());
         let slots: BTreeMap<Digest, u64> =
-            now.packs.values().flatten().map(|slot| (slot.id, u64::from(slot.stored))).collect();
+            objects.flat_map(|(_, chunks)| chunks).map(|slot| (slot.id, u64::from(slot.stored))).collect();
         let justified = chunks.iter().filter_map(|chunk| slots.get(chunk)).map(|stored| stored + 41).sum();
         let checkpoints: BTreeSet<String> = bucket
             .objects

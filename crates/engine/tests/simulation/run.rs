@@ -43,7 +43,7 @@ const DEEP: usize = 2;
 /// Seeds that failed once, by a mistake of the engine or of the simulation; and three, 325, 588 and
 /// 1166, that end a process at a moment at which few seeds do: just before it begins a journal, or
 /// tells what it reads. They are part of every run.
-const REGRESSIONS: &[u64] = &[
+pub const REGRESSIONS: &[u64] = &[
     325, 344, 513, 588, 680, 783, 1_166, 1_733, 1_819, 1_847, 1_857, 1_954, 2_575, 3_625, 4_183, 21_568,
     22_719, 22_741, 23_330, 24_233, 27_547, 29_036, 30_691, 31_017, 35_072, 36_553, 38_986, 219_521, 223_118,
     365_124, 502_550, 528_758, 564_681, 722_107, 734_322, 900_102, 1_115_500, 1_131_996, 1_170_307,

@@ -1,6 +1,6 @@
 //! Worlds of their own kinds, beside the seeds: each draws a whole run from one number.
 
-use crate::run::{Ran, in_virtual_time};
+use crate::run::{REGRESSIONS, Ran, in_virtual_time};
 use crate::work::{Batch, Came};
 use crate::{adversary, coverage, memories, prune};
 
@@ -66,6 +66,12 @@ pub static MEMORIES: Worlds = Worlds {
 
 /// All kinds.
 pub static ALL: [&Worlds; 3] = [&PRUNES, &ADVERSARIES, &MEMORIES];
+
+/// True if a world of any kind with this number has failed once.
+pub fn failed_once(number: u64) -> bool {
+    let kinds = ALL.iter().flat_map(|worlds| worlds.regressions);
+    kinds.chain(REGRESSIONS).any(|known| *known == number)
+}
 
 impl Worlds {
     /// The ones that failed once, and `count` from `from` on.

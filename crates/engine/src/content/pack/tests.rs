@@ -175,3 +175,14 @@ proptest! {
         prop_assert!(open_chunk(ID, &slot, &bytes).is_err());
     }
 }
+
+#[test]
+fn a_small_pack_stands_in_a_commit_and_comes_out_as_it_was() {
+    let (_, pack) = small_pack();
+    let enclosed = pack.enclosed().unwrap();
+    let stored: u32 = pack.info.chunks.iter().map(|slot| slot.stored).sum();
+    assert_eq!(enclosed.bytes.0.len(), stored as usize, "head, table and foot follow from the chunks");
+    assert_eq!(FinishedPack::of_enclosed(ID, &enclosed).unwrap(), pack);
+    let large = pack_of(&[noise("large", 8193)]);
+    assert_eq!(large.enclosed(), None);
+}

@@ -1,7 +1,10 @@
 //! The rules for commits and headers, each broken alone.
 
 use super::*;
-use crate::model::{Conflict, ConflictId, Ext, Item, Keep, Kept, Need, RecipeOf, Resolution};
+use crate::content::PackBuilder;
+use crate::model::{
+    Conflict, ConflictId, Enclosed, Ext, Feature, Item, Keep, Kept, Need, RecipeOf, Resolution,
+};
 
 fn ordinary() -> Commit {
     plain(Some(key(6, 1)), 1, &[("a", Some("a")), ("b", None)])
@@ -346,4 +349,38 @@ fn commits_of_a_generation_and_later_follow_its_start_key() {
     let mark = format::before_seq(7);
     let before = |seq| format::commit_key(key(seq, 0xff)) <= mark;
     assert!(before(6) && !before(7) && !before(8) && !before(u64::from(u32::MAX)));
+}
+
+#[test]
+fn a_pack_in_a_commit_accounts_for_its_bytes_and_is_named_as_a_feature() {
+    let mut built = PackBuilder::new(pack(1));
+    for chunk in [b"one".as_slice(), b"four"] {
+        built.push(Digest::of(chunk), chunk.len(), Codec::Raw, chunk).unwrap();
+    }
+    let enclosed = built.finish().and_then(|pack| pack.enclosed()).unwrap();
+    let mut whole = Commit { enclosed: Some(enclosed.clone()), ..ordinary() };
+    whole.settle_format();
+    assert_eq!((whole.format, whole.needs.as_slice()), (2, [Feature::Enclosed.need()].as_slice()));
+    assert_eq!(read(&whole), Ok(()));
+    let with = |change: &dyn Fn(&mut Enclosed)| {
+        let mut broken = whole.clone();
+        change(broken.enclosed.as_mut().unwrap());
+        read(&broken).unwrap_err()
+    };
+    for (why, broken) in [
+        ("a byte too many", with(&|enclosed| enclosed.bytes.0.push(0))),
+        ("a byte too few", with(&|enclosed| enclosed.bytes.0.truncate(6))),
+        ("another offset", with(&|enclosed| enclosed.chunks[1].offset += 1)),
+        ("a chunk that is longer than any", with(&|enclosed| enclosed.chunks[0].len = u32::MAX)),
+        ("a chunk without bytes", with(&|enclosed| enclosed.chunks[0].stored = 0)),
+        ("no chunk", with(&|enclosed| enclosed.chunks.clear())),
+        ("more than a commit may hold", with(&|enclosed| enclosed.bytes.0.resize(9000, 0))),
+    ] {
+        assert!(broken.starts_with("commits/x is damaged"), "{why}: {broken}");
+    }
+    let unnamed = Commit { needs: vec![], ..whole.clone() };
+    assert!(read(&unnamed).unwrap_err().contains("a feature that it does not name"));
+    let mut merge = Commit { enclosed: Some(enclosed), ..merge() };
+    merge.settle_format();
+    assert!(read(&merge).unwrap_err().contains("a merge holds no pack"));
 }

@@ -29,7 +29,7 @@ async fn commits_and_packs_are_listed_with_the_time_of_their_put() {
     assert_eq!(log.uncounted(second).await.unwrap(), [second].into());
     assert_eq!(log.uncounted(first).await.unwrap(), [].into());
     let there = InBucket { size: info.size, modified_ms: put(&pack_key(info.id)).await };
-    assert_eq!(log.packs_there().await.unwrap(), [(info.id, there)].into());
+    assert_eq!(log.packs_there([]).await.unwrap(), [(info.id, there)].into());
 }
 
 #[tokio::test(start_paused = true)]

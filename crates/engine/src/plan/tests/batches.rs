@@ -7,7 +7,7 @@ use super::*;
 use crate::plan::{Limits, batches, in_the_way};
 
 const PATHS: [&str; 9] = ["a", "A", "a/b", "a/b/c", "b", "b/c", "c", "d", "e"];
-const ONE_BY_ONE: Limits = Limits { described: 0, content: 0 };
+const ONE_BY_ONE: Limits = Limits { described: 0, content: 0, enclosed: 0 };
 
 fn entry(content: u8) -> Entry {
     Entry {
@@ -70,7 +70,7 @@ proptest! {
     fn every_commit_of_a_cut_push_is_a_whole_vault(from in tree(), to in tree(), limit in 0..600_u64) {
         let steps = steps(&from, &to);
         let refs: Vec<&Step> = steps.iter().collect();
-        let limits = Limits { described: limit, content: 8 };
+        let limits = Limits { content: 8, described: limit, ..ONE_BY_ONE };
         let cut = batches(&refs, &[], &[], 64, limits);
         let lasting: BTreeSet<Digest> = digests(&from).intersection(&digests(&to)).copied().collect();
         let mut tree = from;
@@ -118,7 +118,8 @@ fn small_files_go_first_and_a_commit_is_as_large_as_it_may_be() {
     let size = |batch: &Vec<&Step>| {
         batch.iter().flat_map(|step| &step.files).map(|file| file.to.unwrap().size).sum::<u64>()
     };
-    let cut = batches(&refs, &[], &[], 64 << 10, Limits { described: 1 << 20, content: 1 << 19 });
+    let cut =
+        batches(&refs, &[], &[], 64 << 10, Limits { described: 1 << 20, content: 1 << 19, enclosed: 0 });
     let sizes: Vec<u64> = cut.iter().map(size).collect();
     assert!(sizes.iter().all(|size| *size <= 1 << 19), "{sizes:?}");
     assert!(sizes.len() <= 5, "{sizes:?}");

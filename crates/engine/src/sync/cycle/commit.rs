@@ -40,6 +40,7 @@ impl Session<'_> {
             changes: Vec::new(),
             recipes: Vec::new(),
             packs: Vec::new(),
+            enclosed: None,
             groups: None,
             kept: Vec::new(),
             resolved: Vec::new(),

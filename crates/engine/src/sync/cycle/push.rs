@@ -12,10 +12,10 @@ use super::intake::Taken;
 use super::upload::PACKS_IN_FLIGHT;
 use super::{Known, Run, Survey, Uploads, list_chunks};
 use crate::content::ChunkIndex;
-use crate::log::{ChunkReader, Prepared, Snapshot};
+use crate::log::{ChunkReader, Prepared, Snapshot, packs_of};
 use crate::model::{
-    Change, Commit, CommitKey, CommitKind, Conflict, Digest, Feature, Hlc, Item, Origin, PackId, PackInfo,
-    Recipe, RecipeOf, set_entry,
+    Change, Commit, CommitKey, CommitKind, Conflict, Digest, Enclosed, Feature, Hlc, Item, Origin, PackId,
+    PackInfo, Recipe, RecipeOf, set_entry,
 };
 use crate::plan::{Step, batches};
 use crate::state::LastSync;
@@ -30,6 +30,8 @@ struct Sent {
     items: BTreeSet<Item>,
     recipes: BTreeMap<Digest, Recipe>,
     packs: BTreeMap<PackId, PackInfo>,
+    /// A small pack, which the commit holds itself.
+    enclosed: Option<Enclosed>,
     kept: Vec<Conflict>,
     /// True if a database was read for them.
     databases: bool,
@@ -163,9 +165,10 @@ impl Session<'_> {
         self.context.agree(record, survey, done, Some(prepared.key), &after)?;
         self.note_losses(survey, done)?;
         self.publish(&prepared, record.clone()).await?;
+        let brought: Vec<Arc<PackInfo>> = packs_of(prepared.key, &commit).map(Arc::new).collect();
         // The store has said so of each, in this very push.
-        self.log.note_there(&sent.packs.keys().copied().collect());
-        for pack in commit.packs.iter().cloned().map(Arc::new) {
+        self.log.note_there(&brought.iter().map(|pack| pack.id).collect());
+        for pack in brought {
             if let Some(packs) = &mut pushing.packs {
                 packs.insert(pack.id, Arc::clone(&pack));
             }
@@ -219,10 +222,12 @@ impl Session<'_> {
         doubtful: bool,
     ) -> Result<(Sent, BTreeSet<Digest>), SyncError> {
         let context = self.context;
+        let behind = self.behind(Feature::Enclosed, &pushing.head).await?;
+        let enclosed = if behind.is_empty() { context.settings.limits.enclosed } else { 0 };
         let Pushing { survey, head, index, left_over, progress, .. } = pushing;
         let mut known = Known::new(head, index, left_over.clone());
         known.doubtful = doubtful;
-        let uploads = Uploads::new(context);
+        let uploads = Uploads::new(context).enclosing(enclosed);
         let mut sent = Sent::default();
         let contents = {
             let params = self.log.header()?.chunking;
@@ -250,6 +255,7 @@ impl Session<'_> {
                 Err(error) => return Err(error),
             }
         }
+        sent.enclosed = uploads.kept();
         sent.packs.extend(known.used());
         sent.packs.extend(uploads.done().await.into_iter().map(|pack| (pack.id, pack)));
         Ok((sent, relied))
@@ -367,6 +373,7 @@ fn fill(mut commit: Commit, head: &Snapshot, batch: &[&Step], sent: &Sent) -> Co
     commit.recipes =
         recipes.map(|(digest, recipe)| RecipeOf { digest: *digest, recipe: recipe.clone() }).collect();
     commit.packs = sent.packs.values().cloned().collect();
+    commit.enclosed.clone_from(&sent.enclosed);
     commit.kept.clone_from(&sent.kept);
     commit.kept.sort_by_key(|conflict| conflict.id);
     commit

@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Mutex;
@@ -17,7 +17,7 @@ use super::Uplink;
 use crate::clock::{Clock, Entropy};
 use crate::content::{ChunkIndex, FinishedPack, Ingest, IngestError, Ingested};
 use crate::log::{Leaves, Snapshot, pack_key};
-use crate::model::{ChunkParams, Content, Digest, PackId, PackInfo, Recipe};
+use crate::model::{ChunkParams, Content, Digest, Enclosed, PackId, PackInfo, Recipe};
 use crate::planted::{Bug, planted};
 use crate::remote::{Remote, RemoteError};
 use crate::state::Database;
@@ -87,6 +87,9 @@ pub(crate) struct Uploads {
     interrupt: Interrupt,
     uplink: Uplink,
     clock: Arc<dyn Clock>,
+    /// Bytes of a pack that is kept for the commit.
+    enclosed: u64,
+    kept: Arc<std::sync::Mutex<Option<Enclosed>>>,
 }
 
 #[derive(Default)]
@@ -112,13 +115,38 @@ impl Uploads {
     ) -> Self {
         uplink.run_begins();
         let (state, in_flight, uplink) = (Arc::default(), Arc::default(), uplink.clone());
-        Self { remote, database, state, in_flight, interrupt, uplink, clock }
+        let kept = Arc::default();
+        Self { remote, database, state, in_flight, interrupt, uplink, clock, enclosed: 0, kept }
+    }
+
+    /// Keeps one pack of at most so many stored bytes for the commit that it belongs to.
+    pub(crate) fn enclosing(self, bytes: u64) -> Self {
+        Self { enclosed: bytes, ..self }
+    }
+
+    /// Keeps a pack for the commit, if it is so small and the first. Returns any other.
+    fn keep(&self, pack: FinishedPack) -> Option<FinishedPack> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = |enclosed: &Enclosed| enclosed.bytes.0.len() as u64 <= self.enclosed;
+        match pack.enclosed().filter(|enclosed| kept.is_none() && fits(enclosed)) {
+            Some(enclosed) => {
+                *kept = Some(enclosed);
+                None
+            }
+            None => Some(pack),
+        }
+    }
+
+    /// The pack that was kept for the commit.
+    pub(crate) fn kept(&self) -> Option<Enclosed> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Takes a full pack from a thread that blocks. If other threads can send it, this waits while
     /// enough packs are under way, so that memory stays bounded. Otherwise the pack only queues
     /// until [`Uploads::wait_for`].
     fn take(&self, pack: FinishedPack) -> Result<(), SyncError> {
+        let Some(pack) = self.keep(pack) else { return Ok(()) };
         self.in_flight.fetch_add(pack.info.size, Ordering::Relaxed);
         match Handle::try_current() {
             Ok(handle) if handle.runtime_flavor() == RuntimeFlavor::MultiThread => handle.block_on(async {

@@ -98,7 +98,7 @@ impl Session<'_> {
     }
 
     async fn swept_and_there(&self, head: &Snapshot) -> Result<Vec<Arc<PackInfo>>, SyncError> {
-        let bucket = self.log.packs_there().await?;
+        let bucket = self.log.packs_there([]).await?;
         Ok(self.log.swept_and_there(head, &bucket).await?)
     }
 

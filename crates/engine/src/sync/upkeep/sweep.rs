@@ -164,7 +164,7 @@ impl Session<'_> {
             return Ok(Swept::default());
         }
         failed?;
-        let left = self.log.packs_there().await?;
+        let left = self.log.packs_there([]).await?;
         let kept = asked.iter().filter(|pack| left.contains_key(pack)).count();
         if kept > 0 {
             tracing::warn!(kept, "the store still lists packs that it said to have deleted");

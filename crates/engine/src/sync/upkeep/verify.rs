@@ -13,7 +13,6 @@ use super::lost::Losses;
 use crate::content::{ChunkIndex, open_chunk, read_table, stored_in};
 use crate::log::{Aside, ChunkReader, Depth, Snapshot, pack_key, parse_pack_key};
 use crate::model::{Cached, Content, Digest, PackId, PackInfo, VaultId, VaultPath};
-use crate::remote::list_all;
 use crate::sync::cycle::{Local, list_chunks};
 use crate::sync::session::{Context, Session};
 use crate::sync::{Engine, Phase, Progress, SyncError, Watcher, blocking};
@@ -198,18 +197,16 @@ impl Session<'_> {
         verified: &mut Verified,
     ) -> Result<(), SyncError> {
         verified.packs = packs.len();
-        let listed = list_all(self.log.remote().as_ref(), "packs/", None).await?;
-        let sizes: HashMap<PackId, u64> =
-            listed.iter().filter_map(|object| Some((parse_pack_key(&object.key)?, object.size))).collect();
+        let bucket = self.log.packs_there(packs.keys()).await?;
         let mut there = Vec::new();
         // From now on nothing may build on them, even if this device has seen them once.
-        let (seen, missing) = packs.keys().copied().partition(|id| sizes.contains_key(id));
+        let (seen, missing) = packs.keys().copied().partition(|id| bucket.contains_key(id));
         self.log.note_there(&seen);
         self.log.note_lost(&missing);
         for (id, pack) in packs {
-            match sizes.get(&id) {
+            match bucket.get(&id).map(|there| there.size) {
                 None => verified.fault(pack_key(id), "it is missing"),
-                Some(size) if *size != pack.size => {
+                Some(size) if size != pack.size => {
                     verified.fault(pack_key(id), format!("it has {size} bytes, expected {}", pack.size));
                 }
                 Some(_) => there.push(pack),

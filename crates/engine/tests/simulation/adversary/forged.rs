@@ -66,6 +66,7 @@ impl Adversary {
             changes: vec![],
             recipes: vec![],
             packs: vec![],
+            enclosed: None,
             groups: None,
             kept: vec![],
             resolved: vec![],
