@@ -33,7 +33,8 @@ pub use file::{names, update};
 pub use others::open_to_others;
 pub use settings::{
     Config, ConflictSettings, FilterSettings, Finite, HookSettings, LimitSettings, LogSettings, Merge,
-    Policy, RetentionSettings, RetrySettings, S3Settings, SafetySettings, StaleIndex, SyncSettings,
+    Policy, RetentionSettings, RetrySettings, S3Settings, SafetySettings, SmallSaves, StaleIndex,
+    SyncSettings,
 };
 pub use source::{SettingSource, ShownKey};
 pub use units::{Size, Span, UnitError};

@@ -155,7 +155,10 @@ impl Assembly<'_> {
                 max_shrink_percent: safety.max_shrink_percent,
                 min_files: safety.min_files,
             },
-            limits: Limits::default(),
+            limits: match retention.small_saves {
+                config::SmallSaves::Commit => Limits::default(),
+                config::SmallSaves::Pack => Limits { enclosed: 0, ..Limits::default() },
+            },
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             trash: DAY * retention.trash_days,
             retention: Retention {

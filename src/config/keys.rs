@@ -11,8 +11,8 @@ use super::layer::Setting;
 use super::reader::{Reader, Spans, refused, texts};
 use super::settings::{
     Config, ConflictSettings, FilterSettings, Finite, HookSettings, LimitSettings, LogSettings, Merge,
-    NotifySettings, Policy, RetentionSettings, RetrySettings, S3Settings, SafetySettings, StaleIndex,
-    SyncSettings, ValidationSettings,
+    NotifySettings, Policy, RetentionSettings, RetrySettings, S3Settings, SafetySettings, SmallSaves,
+    StaleIndex, SyncSettings, ValidationSettings,
 };
 use super::units::Span;
 use cogzy_engine::model::{Group, Groups, Rank, Rules, Texts};
@@ -136,6 +136,10 @@ impl RetentionSettings {
             keep_days: from.number("retention.keep_days", 0..=CENTURY_IN_DAYS)?,
             trash_days: from.number("retention.trash_days", 0..=CENTURY_IN_DAYS)?,
             grace: from.span("retention.grace", spans(HOUR, 365 * DAY))?,
+            small_saves: from.word(
+                "retention.small_saves",
+                &[("commit", SmallSaves::Commit), ("pack", SmallSaves::Pack)],
+            )?,
         })
     }
 }

@@ -187,6 +187,17 @@ pub struct RetentionSettings {
     pub trash_days: u32,
     /// The time that data stays after nothing needs it any more.
     pub grace: Duration,
+    /// The place of the bytes of small saves.
+    pub small_saves: SmallSaves,
+}
+
+/// The place of the bytes of small saves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SmallSaves {
+    /// The commit, which stays.
+    Commit,
+    /// An object, which a prune deletes.
+    Pack,
 }
 
 /// Limits in bytes per second; none is no limit.

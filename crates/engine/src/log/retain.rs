@@ -65,6 +65,8 @@ pub struct InBucket {
     pub size: u64,
     /// Time of the PUT by the server's clock, in milliseconds since the Unix epoch.
     pub modified_ms: i64,
+    /// True if it is an object of its own, which can be deleted.
+    pub is_object: bool,
 }
 
 /// Contents of the bucket, with the packs that are needed.

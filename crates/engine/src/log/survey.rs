@@ -104,7 +104,11 @@ impl Log {
         &self,
         named: impl IntoIterator<Item = &PackId>,
     ) -> Result<BTreeMap<PackId, InBucket>, LogError> {
-        let in_bucket = |object: &Object| InBucket { size: object.size, modified_ms: object.modified_ms };
+        let in_bucket = |object: &Object| InBucket {
+            size: object.size,
+            modified_ms: object.modified_ms,
+            is_object: true,
+        };
         let listed = list_all(self.remote.as_ref(), PACKS, None).await?;
         let packs =
             listed.iter().filter_map(|object| Some((parse_pack_key(&object.key)?, in_bucket(object))));
@@ -113,7 +117,8 @@ impl Log {
             if !packs.contains_key(pack)
                 && let Some(object) = self.remote.head(&pack_key(*pack)).await?
             {
-                packs.insert(*pack, in_bucket(&object));
+                // Nothing but a commit is there without being listed, or a store that is behind.
+                packs.insert(*pack, InBucket { is_object: false, ..in_bucket(&object) });
             }
         }
         Ok(packs)

@@ -118,7 +118,7 @@ proptest! {
                 state.marked.insert(id, key(u64::from(number), number));
                 times.extend(marked_at.map(|at| (key(u64::from(number), number), at)));
             }
-            listed.extend(put.map(|modified_ms| (id, InBucket { size: 1, modified_ms })));
+            listed.extend(put.map(|modified_ms| (id, InBucket { size: 1, modified_ms, is_object: true })));
         }
         let known = checkpoints_known.then_some(&checkpoints);
         let bucket = Bucket {
@@ -170,7 +170,8 @@ fn fate_of(named: bool, needed: bool, put: Option<i64>, marked: Option<i64>, kno
         state.packs.insert(id, Arc::new(PackInfo { id, digest: Digest::of(b""), size: 1, chunks: vec![] }));
     }
     state.marked.extend(marked.map(|_| (id, by)));
-    let listed = put.map(|modified_ms| (id, InBucket { size: 1, modified_ms })).into_iter().collect();
+    let listed =
+        put.map(|modified_ms| (id, InBucket { size: 1, modified_ms, is_object: true })).into_iter().collect();
     let (live, none) = (needed.then_some(id).into_iter().collect(), BTreeSet::new());
     let (times, checkpoints) = (marked.map(|at| (by, at)).into_iter().collect(), known.then_some(&none));
     let bucket = Bucket {

@@ -63,7 +63,7 @@ async fn a_pack_in_a_commit_is_read_like_any_other_and_costs_no_request_of_its_o
             log.graph().iter().map(|(key, _)| key).find(|key| PackId::within(key.id) == *id).unwrap(),
         );
         let put = remote.store.head(&commit).await.unwrap().unwrap().modified_ms;
-        assert_eq!(packs[id], InBucket { size: info.size, modified_ms: put });
+        assert_eq!(packs[id], InBucket { size: info.size, modified_ms: put, is_object: false });
         assert_eq!(there.get(&pack_key(*id), Span::UpTo(info.size)).await.unwrap().len() as u64, info.size);
         let beyond = there.get(&pack_key(*id), Span::Part(info.size..info.size + 1)).await.unwrap_err();
         assert_eq!(beyond.kind, RemoteErrorKind::Malformed);

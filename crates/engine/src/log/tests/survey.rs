@@ -28,7 +28,8 @@ async fn commits_and_packs_are_listed_with_the_time_of_their_put() {
     assert_eq!(log.commit_times().await.unwrap(), expected.into());
     assert_eq!(log.uncounted(second).await.unwrap(), [second].into());
     assert_eq!(log.uncounted(first).await.unwrap(), [].into());
-    let there = InBucket { size: info.size, modified_ms: put(&pack_key(info.id)).await };
+    let modified_ms = put(&pack_key(info.id)).await;
+    let there = InBucket { size: info.size, modified_ms, is_object: true };
     assert_eq!(log.packs_there([]).await.unwrap(), [(info.id, there)].into());
 }
 
@@ -98,7 +99,9 @@ async fn swept_packs_that_still_exist_are_listed_as_committed() {
     second.prune.swept = vec![pack(1), pack(2)];
     let second = publish(&mut log, &second).await;
     let head = log.snapshot(Some(second)).await.unwrap();
-    let there = |ids: &[u8]| ids.iter().map(|id| (pack(*id), InBucket { size: 1, modified_ms: 0 })).collect();
+    let there = |ids: &[u8]| {
+        ids.iter().map(|id| (pack(*id), InBucket { size: 1, modified_ms: 0, is_object: true })).collect()
+    };
     for (ids, expected) in
         [([].as_slice(), vec![]), (&[3], vec![]), (&[2, 3], vec![info(2)]), (&[1, 2], vec![info(1), info(2)])]
     {

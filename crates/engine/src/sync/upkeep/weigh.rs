@@ -54,8 +54,9 @@ impl Looked {
         self.fate = Fate { waiting: std::mem::take(&mut self.fate.waiting), ..Fate::default() };
     }
 
+    /// The objects among `packs`. What stands in a commit is none, and nothing is freed with it.
     pub fn sum<'a>(&self, packs: impl IntoIterator<Item = &'a PackId>) -> Objects {
-        let there = packs.into_iter().filter_map(|pack| self.bucket.get(pack));
+        let there = packs.into_iter().filter_map(|pack| self.bucket.get(pack)).filter(|pack| pack.is_object);
         there.fold(Objects::default(), |sum, pack| Objects {
             objects: sum.objects + 1,
             bytes: sum.bytes + pack.size,
