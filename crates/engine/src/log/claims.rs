@@ -191,7 +191,8 @@ impl Log {
 fn needed_pack(state: &Snapshot, commit: &Commit) -> Option<PackId> {
     let gives_up = |pack: &PackId| commit.prune.marked.contains(pack) || commit.prune.swept.contains(pack);
     let (going, staying): (Vec<_>, Vec<_>) = state.packs.values().partition(|pack| gives_up(&pack.id));
-    let moved = commit.packs.iter().flat_map(|pack| &pack.chunks);
+    let brought = commit.enclosed.iter().flat_map(|pack| &pack.chunks);
+    let moved = commit.packs.iter().flat_map(|pack| &pack.chunks).chain(brought);
     let staying = staying.iter().flat_map(|pack| &pack.chunks).chain(moved);
     let there: BTreeSet<Digest> = staying.map(|slot| slot.id).collect();
     let needed: BTreeSet<Digest> = state

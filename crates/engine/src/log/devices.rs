@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use futures_util::TryStreamExt;
 
 use super::checkpoint::EVERY;
 use super::{Log, LogError, Snapshot};
@@ -59,8 +60,8 @@ impl Log {
         let mut seen: BTreeMap<DeviceId, DeviceSeen> = BTreeMap::new();
         let mut newest = 0;
         // By rank from the newest down: the last word of a device counts.
-        for key in self.graph.ancestry(head).into_iter().rev() {
-            let (_, commit) = self.read_commit(key).await?;
+        let mut reads = std::pin::pin!(self.reads(self.graph.ancestry(head).into_iter().rev()));
+        while let Some((_, commit)) = reads.try_next().await? {
             let (Some(device), Some(txn)) = (commit.device, commit.txn) else { continue };
             newest = newest.max(txn.wall_ms);
             if txn.wall_ms.saturating_add(LATELY_MS) < newest {

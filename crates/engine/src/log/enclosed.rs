@@ -2,27 +2,33 @@
 //!
 //! A save of a few kilobytes is one object and not two: its chunks stand in the commit that names
 //! them. Such a pack has the first half of the commit's id as its own, so whoever knows the commits
-//! of the bucket finds it, and nothing else needs to say where it is. [`Enclosing`] lets it look
+//! of the history finds it, and nothing else needs to say where it is. [`Enclosing`] lets it look
 //! like any other pack to all that reads packs.
 //!
 //! Invariants: the pack is there as long as its commit is, and nothing deletes it. If the commit is
-//! lost, an object with the pack's key takes its place.
+//! lost, an object with the pack's key takes its place. Only commits that were read, or that a
+//! checkpoint's past names, are looked into: the name of an object proves nothing.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::ObjectCache;
 use super::chunks::parse_pack_key;
-use super::format::{COMMITS, before_seq, commit_key, decode_commit, parse_commit_key};
+use super::format::{commit_key, decode_commit};
+use super::read::Seen;
+use super::retain::InBucket;
+use super::{Log, LogError, ObjectCache};
 use crate::content::FinishedPack;
 use crate::model::{Commit, CommitKey, PackId, PackInfo, limits};
 use crate::remote::{
-    Capabilities, Object, Page, Remote, RemoteError, RemoteErrorKind, Span, list_all, no_such_range,
-    too_large,
+    Capabilities, Object, Page, Remote, RemoteError, RemoteErrorKind, Span, no_such_range, too_large,
 };
+
+/// Commits that are looked for at once.
+const PARALLEL_HEADS: usize = 8;
 
 /// The pack that stands in a commit.
 #[must_use]
@@ -37,113 +43,106 @@ pub fn packs_of(key: CommitKey, commit: &Commit) -> impl Iterator<Item = PackInf
     commit.packs.iter().cloned().chain(enclosed_pack(key, commit).map(|pack| pack.info))
 }
 
+/// Commits of the history, by the packs that may stand in them.
+#[derive(Debug, Default)]
+pub struct Holders(RwLock<HashMap<PackId, CommitKey>>);
+
+impl Holders {
+    /// Notes commits that were read, or that a checkpoint's past names.
+    pub(super) fn note(&self, commits: impl IntoIterator<Item = CommitKey>) {
+        let packs = commits.into_iter().map(|key| (PackId::within(key.id), key));
+        self.0.write().unwrap_or_else(PoisonError::into_inner).extend(packs);
+    }
+
+    /// The commit in which a pack stands, if it stands in one.
+    fn of(&self, pack: PackId) -> Option<CommitKey> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&pack).copied()
+    }
+}
+
+impl Log {
+    /// Shares the commits of this log with the [`Enclosing`] that it reads through.
+    #[must_use]
+    pub fn sharing(mut self, holders: Arc<Holders>) -> Self {
+        holders.note(self.graph.iter().map(|(key, _)| key));
+        self.holders = holders;
+        self
+    }
+
+    /// The commit in which a pack stands, as the newest listing shows it.
+    pub(super) fn listed_holder(&self, pack: PackId) -> Option<Seen> {
+        self.visible.get(&self.holders.of(pack)?).copied()
+    }
+
+    /// Those of `packs` that stand in commits of the bucket. What the newest listing shows is there;
+    /// of others the bucket is asked.
+    pub(super) async fn held(
+        &self,
+        packs: impl IntoIterator<Item = &Arc<PackInfo>>,
+    ) -> Result<Vec<(PackId, InBucket)>, LogError> {
+        let held = packs.into_iter().filter_map(|pack| Some((pack, self.holders.of(pack.id)?)));
+        let asked = stream::iter(held).map(|(pack, key)| async move {
+            let modified_ms = match self.visible.get(&key) {
+                Some(seen) => Some(seen.modified_ms),
+                None => self.remote.head(&commit_key(key)).await?.map(|object| object.modified_ms),
+            };
+            let there = |modified_ms| InBucket { size: pack.size, modified_ms, is_object: false };
+            Ok::<_, LogError>(modified_ms.map(|modified_ms| (pack.id, there(modified_ms))))
+        });
+        let found: Vec<Option<_>> = asked.buffered(PARALLEL_HEADS).try_collect().await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+}
+
 /// A remote in which packs that stand in commits are objects like any others.
 #[derive(Debug)]
 pub struct Enclosing {
     remote: Arc<dyn Remote>,
     cache: Arc<dyn ObjectCache>,
-    known: Mutex<Known>,
-}
-
-/// Commits by the packs that may stand in them, each with the time of its PUT if a listing has told
-/// it.
-type Places = BTreeMap<PackId, (CommitKey, Option<i64>)>;
-
-#[derive(Debug, Default)]
-struct Known {
-    /// Commits that are in the bucket.
-    places: Places,
-    /// Those of a listing of all commits that has begun, and the key after which it goes on.
-    listing: Option<(Places, String)>,
-}
-
-impl Known {
-    /// Takes in one page of a listing of commits. Only a listing of all tells which are gone.
-    fn take(&mut self, after: &str, page: &Page) {
-        let commits = page.objects.iter().filter_map(|object| {
-            let key = parse_commit_key(&object.key)?;
-            Some((PackId::within(key.id), (key, Some(object.modified_ms))))
-        });
-        self.places.extend(commits.clone());
-        let (mut all, until) = match self.listing.take() {
-            _ if after <= before_seq(0).as_str() => (Places::new(), after.to_owned()),
-            Some(begun) => begun,
-            None => return,
-        };
-        if until != after {
-            return;
-        }
-        all.extend(commits);
-        match page.objects.last().filter(|_| page.more) {
-            Some(last) => self.listing = Some((all, last.key.clone())),
-            None => self.places = all,
-        }
-    }
+    holders: Arc<Holders>,
 }
 
 impl Enclosing {
-    /// A remote that finds packs in the commits of `remote`. `cache` is that of the log.
+    /// A remote that finds packs in the commits of `remote`. `cache` and `holders` are those of the
+    /// log.
     #[must_use]
-    pub fn new(remote: Arc<dyn Remote>, cache: Arc<dyn ObjectCache>) -> Self {
-        Self { remote, cache, known: Mutex::default() }
+    pub fn new(remote: Arc<dyn Remote>, cache: Arc<dyn ObjectCache>, holders: Arc<Holders>) -> Self {
+        Self { remote, cache, holders }
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The commit in which the pack of that key stands.
+    fn holder(&self, key: &str) -> Option<CommitKey> {
+        self.holders.of(parse_pack_key(key)?)
     }
 
-    /// The pack of that key and the commit in which it stands. None if it stands in none.
-    async fn find(&self, key: &str) -> Result<Option<(FinishedPack, CommitKey, Option<i64>)>, RemoteError> {
-        let Some(id) = parse_pack_key(key) else { return Ok(None) };
-        let place = self.known().places.get(&id).copied();
-        let Some((commit, put_ms)) = place else { return Ok(None) };
-        let pack = self.read(commit).await?;
-        Ok(pack.map(|pack| (pack, commit, put_ms)))
-    }
-
-    /// The pack that stands in a commit. None if there is none, or no such commit any more.
+    /// The pack that stands in a commit. None if the bucket does not give that commit.
     async fn read(&self, key: CommitKey) -> Result<Option<FinishedPack>, RemoteError> {
         let name = commit_key(key);
-        let pack = |bytes: &[u8]| match decode_commit(&name, bytes) {
-            Ok((found, commit)) if found == key => Some(enclosed_pack(key, &commit)),
+        let opened = |bytes: &[u8]| match decode_commit(&name, bytes) {
+            Ok((found, commit)) if found == key => enclosed_pack(key, &commit),
             _ => None,
         };
-        if let Some(pack) = self.cache.get(&name).and_then(|bytes| pack(&bytes)) {
-            return Ok(pack);
+        if let Some(pack) = self.cache.get(&name).and_then(|bytes| opened(&bytes)) {
+            return Ok(Some(pack));
         }
         match self.remote.get(&name, Span::UpTo(limits::COMMIT_STORED)).await {
             Ok(bytes) => {
-                let pack = pack(&bytes);
+                let pack = opened(&bytes);
                 if pack.is_some() {
                     self.cache.put(&name, &bytes);
                 }
-                Ok(pack.flatten())
+                Ok(pack)
             }
-            Err(error) if error.kind == RemoteErrorKind::NotFound => {
-                self.known().places.remove(&PackId::within(key.id));
-                Ok(None)
-            }
+            Err(error) if says_nothing_of_others(&error) => Ok(None),
             Err(error) => Err(error),
         }
     }
+}
 
-    /// Looks for the commit of a pack that is no object and that no listing has shown yet. True if
-    /// it is found.
-    async fn search(&self, key: &str) -> Result<bool, RemoteError> {
-        let Some(id) = parse_pack_key(key) else { return Ok(false) };
-        if self.known().places.is_empty() {
-            let listed = list_all(self.remote.as_ref(), COMMITS, None).await?;
-            self.known().take("", &Page { objects: listed, more: false });
-        }
-        let names = self.cache.keys(COMMITS);
-        let mut keys = names.iter().filter_map(|name| parse_commit_key(name));
-        if let Some(key) = keys.find(|key| PackId::within(key.id) == id)
-            && let Some(object) = self.remote.head(&commit_key(key)).await?
-        {
-            self.known().places.insert(id, (key, Some(object.modified_ms)));
-        }
-        Ok(self.known().places.contains_key(&id))
-    }
+/// True for an error of one object, which may stand elsewhere.
+fn says_nothing_of_others(error: &RemoteError) -> bool {
+    use RemoteErrorKind::{Malformed, NotFound, TooLarge};
+    matches!(error.kind, NotFound | Malformed | TooLarge { .. })
 }
 
 #[async_trait]
@@ -161,50 +160,27 @@ impl Remote for Enclosing {
     }
 
     async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError> {
-        if let Some((pack, ..)) = self.find(key).await? {
-            return part(key, &pack.bytes, &span);
-        }
-        let got = self.remote.get(key, span.clone()).await;
-        if got.is_ok() {
-            if let Some(commit) = parse_commit_key(key) {
-                // A listing may be behind.
-                self.known().places.entry(PackId::within(commit.id)).or_insert((commit, None));
-            }
-            return got;
-        }
-        let missing = got.as_ref().is_err_and(|error| error.kind == RemoteErrorKind::NotFound);
-        if missing
-            && self.search(key).await?
-            && let Some((pack, ..)) = self.find(key).await?
+        if let Some(commit) = self.holder(key)
+            && let Some(pack) = self.read(commit).await?
         {
             return part(key, &pack.bytes, &span);
         }
-        got
+        self.remote.get(key, span).await
     }
 
     async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {
-        let mut found = self.find(key).await?;
-        if found.is_none() {
-            let object = self.remote.head(key).await?;
-            if object.is_some() || !self.search(key).await? {
-                return Ok(object);
-            }
-            found = self.find(key).await?;
+        // A copy in the cache says nothing about the bucket.
+        if let Some(commit) = self.holder(key)
+            && let Some(there) = self.remote.head(&commit_key(commit)).await?
+            && let Some(pack) = self.read(commit).await?
+        {
+            return Ok(Some(Object { key: key.to_owned(), size: pack.info.size, ..there }));
         }
-        let Some((pack, commit, put_ms)) = found else { return Ok(None) };
-        let put_ms = match put_ms {
-            Some(put_ms) => Some(put_ms),
-            None => self.remote.head(&commit_key(commit)).await?.map(|object| object.modified_ms),
-        };
-        Ok(put_ms.map(|modified_ms| Object { key: key.to_owned(), size: pack.info.size, modified_ms }))
+        self.remote.head(key).await
     }
 
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, RemoteError> {
-        let page = self.remote.list(prefix, after).await?;
-        if prefix == COMMITS {
-            self.known().take(after.unwrap_or_default(), &page);
-        }
-        Ok(page)
+        self.remote.list(prefix, after).await
     }
 
     async fn delete(&self, key: &str) -> Result<(), RemoteError> {

@@ -34,7 +34,11 @@ impl Log {
         let fresh = self.trusted.diff(&snapshot.packs).filter(|(_, _, now)| now.is_some()).map(|(id, ..)| id);
         let lost = self.lost_packs.iter().filter(|id| snapshot.packs.contains_key(*id));
         let unseen = fresh.chain(lost).filter(|id| !self.seen_packs.contains(id) && !swept.contains(id));
-        let unseen: BTreeSet<PackId> = unseen.copied().collect();
+        let mut unseen: BTreeSet<PackId> = unseen.copied().collect();
+        // A pack in a commit is there with it, and need not be read for that.
+        let held: Vec<PackId> = unseen.extract_if(.., |pack| self.listed_holder(*pack).is_some()).collect();
+        self.lost_packs.retain(|pack| !held.contains(pack));
+        self.seen_packs.extend(held);
         if unseen.len() > HEADS_BEFORE_LIST {
             let listed = list_all(self.remote.as_ref(), PACKS, None).await?;
             self.seen_packs.extend(listed.iter().filter_map(|object| parse_pack_key(&object.key)));

@@ -66,7 +66,7 @@ pub use check::ObjectFault;
 pub use chunks::{ChunkReader, Offsets, PACKS, pack_key, parse_pack_key};
 pub use claims::{Wishes, note_claim};
 pub use devices::{DeviceSeen, devices};
-pub use enclosed::{Enclosing, enclosed_pack, packs_of};
+pub use enclosed::{Enclosing, Holders, enclosed_pack, packs_of};
 pub use error::LogError;
 pub use format::parse_commit_key;
 pub use graph::{Graph, Node};
@@ -150,11 +150,19 @@ pub struct Log {
     waited: usize,
     /// Objects below `commits/` that the log does without.
     asides: Notes,
+    /// Commits that packs may stand in.
+    holders: Arc<Holders>,
     /// Next of the missing packs to look for.
     turn: usize,
 }
 
 impl Log {
+    /// Adds a commit of the history.
+    fn know(&mut self, key: CommitKey, node: Node) {
+        self.holders.note([key]);
+        self.graph.insert(key, node);
+    }
+
     /// Commits known so far.
     #[must_use]
     pub const fn graph(&self) -> &Graph {

@@ -66,6 +66,7 @@ impl Log {
             waited: 0,
             agreed: None,
             asides: Notes::default(),
+            holders: Arc::default(),
             turn: 0,
         }
     }

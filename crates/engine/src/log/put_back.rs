@@ -100,11 +100,11 @@ impl Log {
         if !begins {
             return Ok(false);
         }
-        let packs: BTreeSet<PackId> = self.recall(agreed).await?.packs.keys().copied().collect();
+        let state = self.recall(agreed).await?;
         // What stands in a lost commit is back with it.
         let back: BTreeSet<PackId> = lost.iter().map(|key| PackId::within(key.id)).collect();
-        let there = self.packs_there(packs.difference(&back)).await?;
-        if !packs.difference(&back).all(|pack| there.contains_key(pack)) {
+        let there = self.packs_there(state.packs.values()).await?;
+        if !state.packs.keys().all(|pack| back.contains(pack) || there.contains_key(pack)) {
             return Ok(false);
         }
         for key in lost {

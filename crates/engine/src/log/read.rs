@@ -102,7 +102,7 @@ impl Log {
             open.retain(|key| !self.graph.contains(*key) && !learnt.contains_key(key));
         }
         self.asides.take_back(learnt.keys());
-        learnt.into_iter().for_each(|(key, node)| self.graph.insert(key, node));
+        learnt.into_iter().for_each(|(key, node)| self.know(key, node));
         Ok(())
     }
 

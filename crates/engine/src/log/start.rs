@@ -237,7 +237,7 @@ impl Log {
     /// Parses a proved state from the cache, as a start for replays.
     fn take_proved(&mut self, commit: CommitKey, proof: &Proof) -> Result<(), LogError> {
         let (snapshot, past) = self.parsed(commit, proof)?;
-        past.into_iter().for_each(|(key, node)| self.graph.insert(key, node));
+        past.into_iter().for_each(|(key, node)| self.know(key, node));
         self.start = Some(Start { commit, checkpoint: proof.checkpoint.clone() });
         self.remember(Arc::new(snapshot));
         Ok(())

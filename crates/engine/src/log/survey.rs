@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::TryStreamExt;
 
-use super::chunks::{PACKS, pack_key, parse_pack_key};
+use super::chunks::{PACKS, parse_pack_key};
 use super::enclosed::packs_of;
 use super::format::{COMMITS, parse_commit_key};
 use super::history::pushed_as;
@@ -102,25 +102,15 @@ impl Log {
     /// Errors of the remote.
     pub async fn packs_there(
         &self,
-        named: impl IntoIterator<Item = &PackId>,
+        named: impl IntoIterator<Item = &Arc<PackInfo>>,
     ) -> Result<BTreeMap<PackId, InBucket>, LogError> {
-        let in_bucket = |object: &Object| InBucket {
-            size: object.size,
-            modified_ms: object.modified_ms,
-            is_object: true,
-        };
         let listed = list_all(self.remote.as_ref(), PACKS, None).await?;
-        let packs =
-            listed.iter().filter_map(|object| Some((parse_pack_key(&object.key)?, in_bucket(object))));
+        let packs = listed.iter().filter_map(|object| {
+            let Object { size, modified_ms, .. } = *object;
+            Some((parse_pack_key(&object.key)?, InBucket { size, modified_ms, is_object: true }))
+        });
         let mut packs: BTreeMap<PackId, InBucket> = packs.collect();
-        for pack in named {
-            if !packs.contains_key(pack)
-                && let Some(object) = self.remote.head(&pack_key(*pack)).await?
-            {
-                // Nothing but a commit is there without being listed, or a store that is behind.
-                packs.insert(*pack, InBucket { is_object: false, ..in_bucket(&object) });
-            }
-        }
+        packs.extend(self.held(named).await?);
         Ok(packs)
     }
 

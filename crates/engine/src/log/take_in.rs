@@ -163,7 +163,7 @@ impl Log {
         }
         self.asides.take_back(&good);
         let learnt = commits.into_iter().filter(|(key, _)| good.contains(key));
-        learnt.for_each(|(key, node)| self.graph.insert(key, node));
+        learnt.for_each(|(key, node)| self.know(key, node));
         Ok(())
     }
 

@@ -125,7 +125,7 @@ impl Log {
             self.cache.put(&commit_key(prepared.key), &prepared.bytes);
             let seen = Seen { size: prepared.bytes.len() as u64, modified_ms: 0 };
             self.visible.insert(prepared.key, seen);
-            self.graph.insert(prepared.key, Node { parents: commit.parents, vault: commit.vault });
+            self.know(prepared.key, Node { parents: commit.parents, vault: commit.vault });
             merges += 1;
         }
     }

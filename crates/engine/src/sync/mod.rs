@@ -70,7 +70,7 @@ pub use crate::log::{Aside, Past, devices};
 
 use crate::clock::{Clock, Entropy};
 use crate::fs::Fs;
-use crate::log::{Enclosing, Log, ObjectCache};
+use crate::log::{Enclosing, Holders, Log, ObjectCache};
 use crate::model::{Item, Texts};
 use crate::plan::{Brakes, Limits};
 use crate::remote::{Meter, Remote};
@@ -185,14 +185,15 @@ impl Engine {
     #[must_use]
     pub fn new(layout: Layout, mut ports: Ports, settings: Settings) -> Self {
         // All that reads packs finds those that stand in commits, too.
-        ports.remote = Arc::new(Enclosing::new(Arc::clone(&ports.remote), object_cache(&ports)));
-        Self::over(layout, ports, settings)
+        let (holders, cache) = (Arc::default(), object_cache(&ports));
+        ports.remote = Arc::new(Enclosing::new(ports.remote, cache, Arc::clone(&holders)));
+        Self::over(layout, ports, settings, holders)
     }
 
-    fn over(layout: Layout, ports: Ports, settings: Settings) -> Self {
+    fn over(layout: Layout, ports: Ports, settings: Settings, holders: Arc<Holders>) -> Self {
         let (facts, interrupt) = (cycle::FactsKnown::new(), Interrupt::default());
         let (uplink, shown, indexed) = Default::default();
-        let context = Context { layout, ports, settings, facts, interrupt, uplink, shown, indexed };
+        let context = Context { layout, ports, settings, facts, interrupt, uplink, shown, indexed, holders };
         Self { context, memory: Memory::default(), log: None, gathered: Gathered::default() }
     }
 
@@ -200,8 +201,8 @@ impl Engine {
     /// run cycles.
     #[must_use]
     pub fn reader(&self) -> Self {
-        let Context { layout, ports, settings, .. } = &self.context;
-        Self::over(layout.clone(), ports.clone(), settings.clone())
+        let Context { layout, ports, settings, holders, .. } = &self.context;
+        Self::over(layout.clone(), ports.clone(), settings.clone(), Arc::clone(holders))
     }
 
     /// Places of the vault's files.

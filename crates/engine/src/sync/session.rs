@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::interrupt::Interrupt;
 use super::{Engine, Ports, Refusal, Report, Settings, SyncError, Watcher, object_cache};
 use crate::fs::Fs;
-use crate::log::{Log, LogError};
+use crate::log::{Holders, Log, LogError};
 use crate::model::{CommitKey, Decisions, Feature, FileStat, Item, VaultId, VaultPath};
 use crate::state::{LastSync, Reference};
 use crate::sync::cycle::{Census, FactsKnown, Indexed, LastLook, PutOff, Uplink, Visible};
@@ -36,6 +36,8 @@ pub(crate) struct Context {
     pub shown: Visible,
     /// The index of the vault's chunks.
     pub indexed: Indexed,
+    /// Commits that packs may stand in.
+    pub holders: Arc<Holders>,
 }
 
 /// State that one run leaves for the next.
@@ -135,7 +137,8 @@ impl Context {
 
     /// Opens the log of the remote. None if it holds no vault.
     pub(crate) async fn open_log(&self) -> Result<Option<Log>, LogError> {
-        Log::open(Arc::clone(&self.ports.remote), object_cache(&self.ports)).await
+        let log = Log::open(Arc::clone(&self.ports.remote), object_cache(&self.ports)).await?;
+        Ok(log.map(|log| log.sharing(Arc::clone(&self.holders))))
     }
 
     /// True if the filters let a path be synced.

@@ -24,6 +24,9 @@ use crate::sync::report::{Report, Trouble, Weight};
 use crate::sync::session::Session;
 use crate::sync::{About, Phase, Progress, SyncError, blocking};
 
+/// Files of a commit that may hold a pack itself, at most.
+const FILES_BESIDE: usize = 256;
+
 /// Uploaded items that can be committed.
 #[derive(Debug, Default)]
 struct Sent {
@@ -222,12 +225,13 @@ impl Session<'_> {
         doubtful: bool,
     ) -> Result<(Sent, BTreeSet<Digest>), SyncError> {
         let context = self.context;
-        let behind = self.behind(Feature::Enclosed, &pushing.head).await?;
-        let enclosed = if behind.is_empty() { context.settings.limits.enclosed } else { 0 };
+        // A commit is decoded whole for the pack that stands in it.
+        let files: usize = batch.iter().map(|step| step.files.len()).sum();
+        let small = if files <= FILES_BESIDE { context.settings.limits.enclosed } else { 0 };
         let Pushing { survey, head, index, left_over, progress, .. } = pushing;
         let mut known = Known::new(head, index, left_over.clone());
         known.doubtful = doubtful;
-        let uploads = Uploads::new(context).enclosing(enclosed);
+        let uploads = Uploads::new(context).keeping(small);
         let mut sent = Sent::default();
         let contents = {
             let params = self.log.header()?.chunking;
@@ -240,6 +244,14 @@ impl Session<'_> {
             }
             blocking(|| run.finish())?
         };
+        if let Some(kept) = uploads.take_kept() {
+            match kept.enclosed() {
+                Some(enclosed) if self.behind(Feature::Enclosed, head).await?.is_empty() => {
+                    sent.enclosed = Some(enclosed);
+                }
+                _ => uploads.queue(kept).await,
+            }
+        }
         for left in (0..PACKS_IN_FLIGHT).rev() {
             uploads.wait_for(left).await?;
             self.watcher.progress(uploads.sent_of(*progress));
@@ -255,7 +267,6 @@ impl Session<'_> {
                 Err(error) => return Err(error),
             }
         }
-        sent.enclosed = uploads.kept();
         sent.packs.extend(known.used());
         sent.packs.extend(uploads.done().await.into_iter().map(|pack| (pack.id, pack)));
         Ok((sent, relied))

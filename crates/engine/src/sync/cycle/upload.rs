@@ -17,7 +17,7 @@ use super::Uplink;
 use crate::clock::{Clock, Entropy};
 use crate::content::{ChunkIndex, FinishedPack, Ingest, IngestError, Ingested};
 use crate::log::{Leaves, Snapshot, pack_key};
-use crate::model::{ChunkParams, Content, Digest, Enclosed, PackId, PackInfo, Recipe};
+use crate::model::{ChunkParams, Content, Digest, PackId, PackInfo, Recipe};
 use crate::planted::{Bug, planted};
 use crate::remote::{Remote, RemoteError};
 use crate::state::Database;
@@ -87,9 +87,9 @@ pub(crate) struct Uploads {
     interrupt: Interrupt,
     uplink: Uplink,
     clock: Arc<dyn Clock>,
-    /// Bytes of a pack that is kept for the commit.
-    enclosed: u64,
-    kept: Arc<std::sync::Mutex<Option<Enclosed>>>,
+    /// Stored bytes of a pack that is kept for the commit, at most.
+    keeping: u64,
+    kept: Arc<std::sync::Mutex<Option<FinishedPack>>>,
 }
 
 #[derive(Default)]
@@ -116,30 +116,34 @@ impl Uploads {
         uplink.run_begins();
         let (state, in_flight, uplink) = (Arc::default(), Arc::default(), uplink.clone());
         let kept = Arc::default();
-        Self { remote, database, state, in_flight, interrupt, uplink, clock, enclosed: 0, kept }
+        Self { remote, database, state, in_flight, interrupt, uplink, clock, keeping: 0, kept }
     }
 
     /// Keeps one pack of at most so many stored bytes for the commit that it belongs to.
-    pub(crate) fn enclosing(self, bytes: u64) -> Self {
-        Self { enclosed: bytes, ..self }
+    pub(crate) fn keeping(self, bytes: u64) -> Self {
+        Self { keeping: bytes, ..self }
     }
 
     /// Keeps a pack for the commit, if it is so small and the first. Returns any other.
     fn keep(&self, pack: FinishedPack) -> Option<FinishedPack> {
+        let stored: u64 = pack.info.chunks.iter().map(|slot| u64::from(slot.stored)).sum();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = |enclosed: &Enclosed| enclosed.bytes.0.len() as u64 <= self.enclosed;
-        match pack.enclosed().filter(|enclosed| kept.is_none() && fits(enclosed)) {
-            Some(enclosed) => {
-                *kept = Some(enclosed);
-                None
-            }
-            None => Some(pack),
+        if kept.is_some() || stored > self.keeping {
+            return Some(pack);
         }
+        *kept = Some(pack);
+        None
     }
 
     /// The pack that was kept for the commit.
-    pub(crate) fn kept(&self) -> Option<Enclosed> {
+    pub(crate) fn take_kept(&self) -> Option<FinishedPack> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Queues a pack that was kept, and that no commit takes.
+    pub(crate) async fn queue(&self, pack: FinishedPack) {
+        self.in_flight.fetch_add(pack.info.size, Ordering::Relaxed);
+        self.state.lock().await.waiting.push(pack);
     }
 
     /// Takes a full pack from a thread that blocks. If other threads can send it, this waits while

@@ -98,6 +98,7 @@ impl Session<'_> {
     }
 
     async fn swept_and_there(&self, head: &Snapshot) -> Result<Vec<Arc<PackInfo>>, SyncError> {
+        // What stands in commits is added from the commits.
         let bucket = self.log.packs_there([]).await?;
         Ok(self.log.swept_and_there(head, &bucket).await?)
     }

@@ -164,6 +164,7 @@ impl Session<'_> {
             return Ok(Swept::default());
         }
         failed?;
+        // None of these stands in a commit.
         let left = self.log.packs_there([]).await?;
         let kept = asked.iter().filter(|pack| left.contains_key(pack)).count();
         if kept > 0 {

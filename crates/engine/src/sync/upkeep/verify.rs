@@ -197,7 +197,7 @@ impl Session<'_> {
         verified: &mut Verified,
     ) -> Result<(), SyncError> {
         verified.packs = packs.len();
-        let bucket = self.log.packs_there(packs.keys()).await?;
+        let bucket = self.log.packs_there(packs.values()).await?;
         let mut there = Vec::new();
         // From now on nothing may build on them, even if this device has seen them once.
         let (seen, missing) = packs.keys().copied().partition(|id| bucket.contains_key(id));

@@ -73,7 +73,7 @@ impl Session<'_> {
         self.weighs(0);
         let now_ms = self.log.remote().server_ms().await?;
         let times = self.log.commit_times().await?;
-        let mut bucket = self.log.packs_there(head.packs.keys()).await?;
+        let mut bucket = self.log.packs_there(head.packs.values()).await?;
         self.log.correct_times(&mut bucket, &times, now_ms).await?;
         self.weighs(1);
         let checkpoints = self.log.checkpoint_packs().await?;
