@@ -9,6 +9,7 @@ mod support;
 mod attacks_named;
 mod clock;
 mod disks;
+mod enclosed;
 mod every_loss;
 mod few_requests;
 mod formats;

@@ -17,7 +17,7 @@ use super::journal::{Journal, Purpose};
 use super::read::{hash_file, is_locked, quiet};
 use super::{ApplyId, JournalError, Layout, Mounts};
 use crate::fs::{self, At, Fs, IoAt, each, files_below, found, remove_tree};
-use crate::model::{ConflictId, Content, VaultPath};
+use crate::model::{ConflictId, Content, FileKind, VaultPath};
 
 /// Journal of an apply whose displaced files are still to be looked at again.
 const UNCHECKED: &str = "applying.json";
@@ -204,18 +204,24 @@ fn sizes(fs: &dyn Fs, layout: &Layout, folder: &Path) -> Result<Vec<(ApplyId, u6
 /// # Errors
 /// Errors of the system.
 pub fn remove(fs: &dyn Fs, layout: &Layout, id: &ApplyId) -> Result<(), TrashError> {
-    // The journal goes last.
+    // The journal goes last, after a power cut, too: what has none is not known to be due.
     Mounts::load(fs, layout)?.remove_trash(fs, layout, id)?;
     remove_tree(fs, &layout.trash_files(id))?;
-    Ok(remove_tree(fs, &layout.trash_of(id))?)
+    let folder = layout.trash_of(id);
+    found(fs.sync_dir(&folder)).at("sync", &folder)?;
+    Ok(remove_tree(fs, &folder)?)
 }
 
-/// Removes the empty folder that an interrupted removal has left. True if it was that.
+/// Removes the folders that an interrupted removal has left, if nothing else is in them. True if
+/// that was all.
 fn is_left_over(fs: &dyn Fs, folder: &Path) -> Result<bool, IoAt> {
-    match found(fs.remove_dir(folder)) {
-        Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => Ok(false),
-        done => done.at("remove", folder).map(|_| true),
+    let names = found(fs.read_dir(folder)).at("list", folder)?.unwrap_or_default();
+    for (name, kind) in names {
+        if kind != FileKind::Folder || !is_left_over(fs, &folder.join(name))? {
+            return Ok(false);
+        }
     }
+    found(fs.remove_dir(folder)).at("remove", folder).map(|_| true)
 }
 
 /// Moves the files that `sync/conflicts/` keeps of a decided conflict to a trash of their own. If

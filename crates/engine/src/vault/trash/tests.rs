@@ -88,7 +88,7 @@ fn trash_expires_once_it_is_old_and_was_looked_at() {
     assert_eq!(expire(1000), Expired::default(), "it is not older");
     disk::create_dir(layout.trash().join("not ours")).unwrap();
     let cut_short = ApplyId::new(900, [2; 4]);
-    disk::create_dir(layout.trash_of(&cut_short)).unwrap();
+    disk::create_dir_all(layout.trash_files(&cut_short).join("traces")).unwrap();
     assert_eq!(
         expire(1000).removed,
         [cut_short],

@@ -1,0 +1,119 @@
+//! Small saves that stand in their commits: who reads them, when, and what their loss costs.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cogzy_engine::clock::Clock;
+use cogzy_engine::log::{pack_key, parse_commit_key};
+use cogzy_engine::model::PackId;
+use cogzy_engine::remote::{MemoryRemote, Remote};
+use cogzy_engine::sync::Unwatched;
+use cogzy_testkit::fresh_folder;
+
+use crate::few_requests::Recording;
+use crate::formats::beside_an_older_device;
+use crate::support::device::{Device, ShiftedClock};
+use crate::support::process::noise;
+
+/// Enough for a checkpoint.
+const SAVES: usize = 34;
+
+fn remote_of(bucket: &MemoryRemote) -> Arc<dyn Remote> {
+    Arc::new(bucket.clone())
+}
+
+fn commits(bucket: &MemoryRemote) -> Vec<String> {
+    bucket.dump().into_keys().filter(|key| key.starts_with("commits/")).collect()
+}
+
+/// Many saves of one file, and one of another before them.
+async fn saves(one: &mut Device) {
+    one.write("notes/first.txt", "what was said first");
+    one.sync().await;
+    for save in 0..SAVES {
+        one.write("notes/changing.txt", format!("save {save}"));
+        one.sync_at_once().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_device_reads_no_commit_for_a_save_that_nothing_needs_any_more() {
+    let (folder, bucket) = (fresh_folder(), Recording::slow([Duration::ZERO; 2]));
+    let join = |name| Device::joined(folder.path(), name, Arc::clone(&bucket) as Arc<dyn Remote>);
+    let mut one = join("one").await;
+    saves(&mut one).await;
+    let mut two = join("two").await;
+    bucket.take();
+    two.sync().await;
+    assert_eq!(two.files(), one.files());
+    let asked = bucket.take();
+    let reads = asked.iter().filter(|request| *request == "get commits").count();
+    // Those since the checkpoint, and the one that has the other file.
+    assert!(reads <= SAVES + 1 - 32 + 2, "{asked:?}");
+    assert!(!asked.contains(&"head packs".to_owned()), "{asked:?}");
+}
+
+#[tokio::test]
+async fn beside_an_older_device_small_saves_are_packs_until_it_reads_them() {
+    let folder = fresh_folder();
+    let (old, new, aside) = beside_an_older_device(folder.path()).await;
+    let packs = |folder: &Path| {
+        let below = std::fs::read_dir(folder.join("bucket/users/default/packs")).unwrap();
+        below.flat_map(|entry| std::fs::read_dir(entry.unwrap().path()).unwrap()).count()
+    };
+    new.write("notes/a.txt", "small");
+    new.sync().await;
+    assert_eq!(packs(folder.path()), 2, "one of each device");
+    for (place, kept) in aside {
+        std::fs::rename(kept, place).unwrap();
+    }
+    new.write("notes/a.txt", "small once more");
+    new.sync().await;
+    assert_eq!(packs(folder.path()), 2, "now it says that it reads them");
+    old.sync().await;
+    assert_eq!(old.read("notes/a.txt").as_deref(), Some(&b"small once more"[..]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_like_that_of_a_commit_hides_nothing_of_it() {
+    let (folder, bucket) = (fresh_folder(), MemoryRemote::default());
+    let mut one = Device::joined(folder.path(), "one", remote_of(&bucket)).await;
+    saves(&mut one).await;
+    for key in commits(&bucket) {
+        let (stem, last) = key.split_at(key.len() - 1);
+        let other = if last == "0" { "1" } else { "0" };
+        bucket.put(&format!("{stem}{other}"), "junk".into()).await.unwrap();
+    }
+    let mut two = Device::joined(folder.path(), "two", remote_of(&bucket)).await;
+    two.sync().await;
+    assert_eq!(two.files(), one.files());
+    assert!(two.verify().await.lost.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_lost_with_a_commit_is_named_and_sent_again() {
+    let (folder, clock) = (fresh_folder(), ShiftedClock::now());
+    let bucket = MemoryRemote::with_clock(Arc::clone(&clock) as Arc<dyn Clock>);
+    let mut one = Device::joined(folder.path(), "one", remote_of(&bucket)).await;
+    saves(&mut one).await;
+    clock.pass(Duration::from_secs(2 * 3600));
+    let first = commits(&bucket)[0].clone();
+    bucket.remove(&first).unwrap();
+    // No device has a copy of the commit.
+    one.lose_cache();
+    let mut two = Device::joined(folder.path(), "two", remote_of(&bucket)).await;
+    two.sync().await;
+    assert_eq!(two.text("notes/changing.txt"), one.text("notes/changing.txt"), "the rest arrives");
+    assert_eq!(two.text("notes/first.txt"), None);
+    let lost = pack_key(PackId::within(parse_commit_key(&first).unwrap().id));
+    let verified = one.verify().await;
+    assert!(verified.faults.iter().any(|fault| fault.path == lost), "{verified:?}");
+    let (_, repaired) = one.engine().repair(&Unwatched).await.unwrap();
+    assert!(repaired.lost.is_empty(), "{repaired:?}");
+    assert!(bucket.dump().contains_key(&lost), "its place is taken by an object");
+    two.sync().await;
+    assert_eq!(two.files(), one.files());
+    one.write("notes/changing.txt", noise("more", 100));
+    assert_eq!(one.sync().await.pushed, 1);
+}
