@@ -89,7 +89,7 @@ async fn junk_stops_a_prune_for_a_day_and_then_a_repair_ends_the_telling() {
     let remote = Arc::new(bucket.clone()) as Arc<dyn Remote>;
     let mut one = InProcess::joined(folder.path(), "one", remote).await;
     one.retention = Retention { generations: 1, age: Duration::ZERO, grace: Duration::ZERO };
-    one.restart();
+    one.enclose_nothing();
     for version in ["1", "2"] {
         one.write("traces/a.json", version);
         one.sync().await;

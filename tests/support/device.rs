@@ -164,13 +164,6 @@ impl Device {
         self.engine = None;
     }
 
-    /// Loses the cache database: nothing of the bucket is known here any more.
-    pub fn lose_cache(&mut self) {
-        self.restart();
-        let database = Layout::new(self.root.canonicalize().unwrap()).cache_db();
-        std::fs::remove_file(database).unwrap();
-    }
-
     /// Sends small packs as objects of their own from now on, for a test of such objects.
     pub fn enclose_nothing(&mut self) {
         self.limits.enclosed = 0;
