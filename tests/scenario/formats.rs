@@ -44,7 +44,7 @@ async fn every_format_ever_written_is_opened_synced_restored_and_verified() {
         machine.sync().await;
         assert_eq!(machine.files(), files(&fixture.join("head")), "{}", fixture.display());
         let history = machine.good(&["history", "--json"]).await.json();
-        assert_eq!(history["generations"][0]["generation"], 42);
+        assert!(history["generations"][0]["generation"].as_u64().unwrap() >= 42, "{history}");
         let conflicts = machine.good(&["conflicts", "--json"]).await.json();
         assert_eq!(conflicts["conflicts"].as_array().unwrap().len(), 1);
         machine.good(&["verify", "--deep"]).await;
