@@ -35,9 +35,9 @@ impl Log {
         let lost = self.lost_packs.iter().filter(|id| snapshot.packs.contains_key(*id));
         let unseen = fresh.chain(lost).filter(|id| !self.seen_packs.contains(id) && !swept.contains(id));
         let mut unseen: BTreeSet<PackId> = unseen.copied().collect();
-        // A pack in a commit is there with it, and need not be read for that.
-        let held: Vec<PackId> = unseen.extract_if(.., |pack| self.listed_holder(*pack).is_some()).collect();
-        self.lost_packs.retain(|pack| !held.contains(pack));
+        // A pack in a commit is there with it, and need not be read for that, unless it was missed.
+        let is_held = |pack: &PackId| !self.lost_packs.contains(pack) && self.listed_holder(*pack).is_some();
+        let held: Vec<PackId> = unseen.extract_if(.., |pack| is_held(pack)).collect();
         self.seen_packs.extend(held);
         if unseen.len() > HEADS_BEFORE_LIST {
             let listed = list_all(self.remote.as_ref(), PACKS, None).await?;

@@ -140,6 +140,30 @@ async fn a_listing_that_is_behind_hides_no_pack() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_damaged_commit_gives_no_pack_however_often_it_is_listed() {
+    let (remote, [first, second]) = two().await;
+    let cache = Arc::new(MapCache::default());
+    let (there, mut log) = opened_over(&remote, &cache).await;
+    let state = log.snapshot(Some(second)).await.unwrap();
+    let lost = BTreeSet::from([PackId::within(first.id)]);
+    assert!(remote.store.damage(&format::commit_key(first), "damaged".into()));
+    cache.remove(&format::commit_key(first));
+    assert_eq!(
+        there.get(&key_within(first), Span::UpTo(1000)).await.unwrap_err().kind,
+        RemoteErrorKind::NotFound
+    );
+    log.note_lost(&lost);
+    for _ in 0..2 {
+        log.refresh(Depth::Whole).await.unwrap();
+        assert!(log.missing_packs(&state, &BTreeSet::new()).await.unwrap().is_empty());
+        assert_eq!(log.at_hand(Arc::clone(&state)).lost, lost, "it is listed, and cannot be read");
+    }
+    there.put(&key_within(first), built(&[b"one"]).bytes).await.unwrap();
+    log.missing_packs(&state, &BTreeSet::new()).await.unwrap();
+    assert!(log.at_hand(state).lost.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_merge_names_the_pack_of_the_commit_that_it_merges() {
     let remote = Faulty::over(&made().await);
     let (_, mut log) = new_device(&remote).await;
