@@ -46,7 +46,9 @@ async fn every_format_ever_written_is_opened_synced_restored_and_verified() {
         let history = machine.good(&["history", "--json"]).await.json();
         assert!(history["generations"][0]["generation"].as_u64().unwrap() >= 42, "{history}");
         let conflicts = machine.good(&["conflicts", "--json"]).await.json();
-        assert_eq!(conflicts["conflicts"].as_array().unwrap().len(), 1);
+        // Later versions merge what the first one left to a person.
+        let left = usize::from(fixture.ends_with("format-1"));
+        assert_eq!(conflicts["conflicts"].as_array().unwrap().len(), left, "{}", fixture.display());
         machine.good(&["verify", "--deep"]).await;
         machine.good(&["prune", "--dry-run"]).await;
         machine.good(&["restore", "--yes", "--generation", "3"]).await;
