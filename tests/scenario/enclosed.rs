@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use cogzy_engine::clock::Clock;
 use cogzy_engine::remote::{MemoryRemote, Remote};
+use cogzy_engine::sync::Unwatched;
 use cogzy_testkit::fresh_folder;
 
 use crate::few_requests::Recording;
 use crate::formats::beside_an_older_device;
 use crate::support::device::{Device, ShiftedClock};
 
-/// Enough for a checkpoint.
-const SAVES: usize = 34;
+/// More than a poll lists, with checkpoints.
+const SAVES: usize = 98;
 
 fn remote_of(bucket: &MemoryRemote) -> Arc<dyn Remote> {
     Arc::new(bucket.clone())
@@ -46,8 +47,14 @@ async fn a_new_device_reads_no_commit_for_a_save_that_nothing_needs_any_more() {
     let asked = bucket.take();
     let reads = asked.iter().filter(|request| *request == "get commits").count();
     // Those since the checkpoint, and the one that has the other file.
-    assert!(reads <= SAVES + 1 - 32 + 2, "{asked:?}");
-    assert!(!asked.contains(&"head packs".to_owned()), "{asked:?}");
+    assert!(reads <= 40, "{asked:?}");
+    let heads = |asked: &[String]| asked.iter().filter(|request| request.starts_with("head")).count();
+    assert_eq!(heads(&asked), 0, "{asked:?}");
+    // Nor is each asked for in a process that begins with a poll.
+    two.restart();
+    two.engine().prune(false, &Unwatched).await.unwrap();
+    let asked = bucket.take();
+    assert!(heads(&asked) <= 16, "{asked:?}");
 }
 
 #[tokio::test]

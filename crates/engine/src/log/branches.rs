@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::TryStreamExt;
+use futures_util::StreamExt;
 
 use super::{Log, LogError};
 use crate::model::{Commit, CommitKey, ConflictId, Entry, VaultPath};
@@ -57,8 +57,15 @@ impl Log {
         }
         // Keys are in order of rank, so parents come before their children.
         let mut reads = std::pin::pin!(self.reads(keys));
-        while let Some((key, commit)) = reads.try_next().await? {
-            branches.step(key, &commit, void.contains(&key));
+        while let Some(read) = reads.next().await {
+            match read {
+                // It is a fault by itself, and what it made is not known.
+                Err(error) if error.is_of_a_place() => {}
+                read => {
+                    let (key, commit) = read?;
+                    branches.step(key, &commit, void.contains(&key));
+                }
+            }
         }
         Ok(branches.ended())
     }

@@ -9,7 +9,7 @@
 //! lost, an object with the pack's key takes its place. Only commits that were read, or that a
 //! checkpoint's past names, are looked into: the name of an object proves nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
@@ -17,14 +17,14 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::chunks::parse_pack_key;
-use super::format::{commit_key, decode_commit};
-use super::read::Seen;
-use super::retain::InBucket;
+use super::format::{COMMITS, commit_key, decode_commit, parse_commit_key};
+use super::lost::HEADS_BEFORE_LIST;
 use super::{Log, LogError, ObjectCache};
 use crate::content::FinishedPack;
 use crate::model::{Commit, CommitKey, PackId, PackInfo, limits};
 use crate::remote::{
-    Capabilities, Object, Page, Remote, RemoteError, RemoteErrorKind, Span, no_such_range, too_large,
+    Capabilities, Object, Page, Remote, RemoteError, RemoteErrorKind, Span, list_all, no_such_range,
+    too_large,
 };
 
 /// Commits that are looked for at once.
@@ -69,28 +69,37 @@ impl Log {
         self
     }
 
-    /// The commit in which a pack stands, as the newest listing shows it.
-    pub(super) fn listed_holder(&self, pack: PackId) -> Option<Seen> {
-        self.visible.get(&self.holders.of(pack)?).copied()
-    }
-
-    /// Those of `packs` that stand in commits of the bucket. What the newest listing shows is there;
-    /// of others the bucket is asked.
+    /// Those of `packs` that stand in commits of the bucket, each with the time of its commit's PUT.
+    /// What the newest listing shows is there; of others the bucket is asked, or listed if they are
+    /// many. None of them is read.
     pub(super) async fn held(
         &self,
-        packs: impl IntoIterator<Item = &Arc<PackInfo>>,
-    ) -> Result<Vec<(PackId, InBucket)>, LogError> {
-        let held = packs.into_iter().filter_map(|pack| Some((pack, self.holders.of(pack.id)?)));
-        let asked = stream::iter(held).map(|(pack, key)| async move {
-            let modified_ms = match self.visible.get(&key) {
-                Some(seen) => Some(seen.modified_ms),
-                None => self.remote.head(&commit_key(key)).await?.map(|object| object.modified_ms),
-            };
-            let there = |modified_ms| InBucket { size: pack.size, modified_ms, is_object: false };
-            Ok::<_, LogError>(modified_ms.map(|modified_ms| (pack.id, there(modified_ms))))
+        packs: impl IntoIterator<Item = PackId>,
+    ) -> Result<BTreeMap<PackId, i64>, LogError> {
+        let all = packs.into_iter().filter_map(|pack| Some((pack, self.holders.of(pack)?)));
+        let (mut held, mut open) = (BTreeMap::new(), Vec::new());
+        for (pack, key) in all {
+            match self.visible.get(&key) {
+                Some(seen) => drop(held.insert(pack, seen.modified_ms)),
+                None => open.push((pack, key)),
+            }
+        }
+        if open.len() > HEADS_BEFORE_LIST {
+            let listed = list_all(self.remote.as_ref(), COMMITS, None).await?;
+            let times: HashMap<CommitKey, i64> = listed
+                .iter()
+                .filter_map(|object| Some((parse_commit_key(&object.key)?, object.modified_ms)))
+                .collect();
+            let shown = open.extract_if(.., |(_, key)| times.contains_key(key));
+            held.extend(shown.filter_map(|(pack, key)| Some((pack, *times.get(&key)?))));
+        }
+        let asked = stream::iter(open).map(|(pack, key)| async move {
+            let object = self.remote.head(&commit_key(key)).await?;
+            Ok::<_, LogError>(object.map(|object| (pack, object.modified_ms)))
         });
         let found: Vec<Option<_>> = asked.buffered(PARALLEL_HEADS).try_collect().await?;
-        Ok(found.into_iter().flatten().collect())
+        held.extend(found.into_iter().flatten());
+        Ok(held)
     }
 }
 

@@ -36,9 +36,9 @@ impl Log {
         let unseen = fresh.chain(lost).filter(|id| !self.seen_packs.contains(id) && !swept.contains(id));
         let mut unseen: BTreeSet<PackId> = unseen.copied().collect();
         // A pack in a commit is there with it, and need not be read for that, unless it was missed.
-        let is_held = |pack: &PackId| !self.lost_packs.contains(pack) && self.listed_holder(*pack).is_some();
-        let held: Vec<PackId> = unseen.extract_if(.., |pack| is_held(pack)).collect();
-        self.seen_packs.extend(held);
+        let held = self.held(unseen.difference(&self.lost_packs).copied()).await?;
+        unseen.retain(|pack| !held.contains_key(pack));
+        self.seen_packs.extend(held.into_keys());
         if unseen.len() > HEADS_BEFORE_LIST {
             let listed = list_all(self.remote.as_ref(), PACKS, None).await?;
             self.seen_packs.extend(listed.iter().filter_map(|object| parse_pack_key(&object.key)));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 
 use super::chunks::{PACKS, parse_pack_key};
 use super::enclosed::packs_of;
@@ -110,7 +110,13 @@ impl Log {
             Some((parse_pack_key(&object.key)?, InBucket { size, modified_ms, is_object: true }))
         });
         let mut packs: BTreeMap<PackId, InBucket> = packs.collect();
-        packs.extend(self.held(named).await?);
+        let sizes: BTreeMap<PackId, u64> = named.into_iter().map(|pack| (pack.id, pack.size)).collect();
+        let held = self.held(sizes.keys().copied()).await?.into_iter();
+        let in_commit = |(pack, modified_ms)| {
+            let size = sizes.get(&pack).copied().unwrap_or_default();
+            (pack, InBucket { size, modified_ms, is_object: false })
+        };
+        packs.extend(held.map(in_commit));
         Ok(packs)
     }
 
@@ -159,7 +165,12 @@ impl Log {
             return Ok(Vec::new());
         }
         let mut reads = std::pin::pin!(self.reads(past));
-        while let Some((key, commit)) = reads.try_next().await? {
+        while let Some(read) = reads.next().await {
+            let (key, commit) = match read {
+                // What only it knows cannot be put back, and the rest can.
+                Err(error) if error.is_of_a_place() => continue,
+                read => read?,
+            };
             let named = packs_of(key, &commit).filter(|pack| wanted.contains(&pack.id));
             packs.extend(named.map(|pack| (pack.id, Arc::new(pack))));
         }

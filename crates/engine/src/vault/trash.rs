@@ -212,16 +212,19 @@ pub fn remove(fs: &dyn Fs, layout: &Layout, id: &ApplyId) -> Result<(), TrashErr
     Ok(remove_tree(fs, &folder)?)
 }
 
-/// Removes the folders that an interrupted removal has left, if nothing else is in them. True if
-/// that was all.
+/// Removes a folder that an interrupted removal has left, with the empty folders in it. True if
+/// that was all there was.
 fn is_left_over(fs: &dyn Fs, folder: &Path) -> Result<bool, IoAt> {
-    let names = found(fs.read_dir(folder)).at("list", folder)?.unwrap_or_default();
-    for (name, kind) in names {
+    let Ok(names) = found(fs.read_dir(folder)) else { return Ok(false) };
+    for (name, kind) in names.unwrap_or_default() {
         if kind != FileKind::Folder || !is_left_over(fs, &folder.join(name))? {
             return Ok(false);
         }
     }
-    found(fs.remove_dir(folder)).at("remove", folder).map(|_| true)
+    match found(fs.remove_dir(folder)) {
+        Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => Ok(false),
+        done => done.at("remove", folder).map(|_| true),
+    }
 }
 
 /// Moves the files that `sync/conflicts/` keeps of a decided conflict to a trash of their own. If

@@ -244,17 +244,20 @@ impl Session<'_> {
             }
             blocking(|| run.finish())?
         };
+        for left in (0..PACKS_IN_FLIGHT).rev() {
+            uploads.wait_for(left).await?;
+            self.watcher.progress(uploads.sent_of(*progress));
+        }
         if let Some(kept) = uploads.take_kept() {
             match kept.enclosed() {
                 Some(enclosed) if self.behind(Feature::Enclosed, head).await?.is_empty() => {
                     sent.enclosed = Some(enclosed);
                 }
-                _ => uploads.queue(kept).await,
+                _ => {
+                    uploads.queue(kept).await;
+                    uploads.wait_for(0).await?;
+                }
             }
-        }
-        for left in (0..PACKS_IN_FLIGHT).rev() {
-            uploads.wait_for(left).await?;
-            self.watcher.progress(uploads.sent_of(*progress));
         }
         let mut relied = known.relied().clone();
         let reader = ChunkReader::new(Arc::clone(&context.ports.remote));

@@ -164,7 +164,10 @@ impl Session<'_> {
         if versions.is_empty() {
             return Ok(());
         }
-        let retained = self.log.retained(newest, newest.horizon).await?;
+        let retained = match self.log.retained(newest, newest.horizon).await {
+            Err(error) if error.is_of_a_place() => return Ok(()),
+            retained => retained?,
+        };
         let mut recipes = retained.sure.recipes;
         recipes.extend(retained.void.recipes);
         let told: BTreeSet<(VaultPath, Digest)> =

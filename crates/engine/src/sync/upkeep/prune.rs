@@ -321,7 +321,7 @@ impl Session<'_> {
     /// Packs on their way out, as this device knows them now.
     pub(super) fn leaving(&self, head: &Snapshot, looked: &Looked) -> Result<Marked, SyncError> {
         let mut marked = Marked::load(self.context.fs(), &self.context.layout.marked(), self.marker.vault)?;
-        let swept = looked.bucket.keys().copied().filter(|pack| head.has_swept(pack)).collect();
+        let swept = looked.objects().filter(|pack| head.has_swept(pack)).collect();
         marked.see(&head.marked, &swept, looked.now_ms);
         Ok(marked)
     }

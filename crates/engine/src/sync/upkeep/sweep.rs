@@ -92,7 +92,7 @@ impl Session<'_> {
             }
             let marked = self.note_leaving(&head, looked)?;
             // As a rule there is nothing to delete, and so nothing to weigh.
-            if !looked.bucket.keys().any(|pack| head.has_swept(pack)) {
+            if !looked.objects().any(|pack| head.has_swept(&pack)) {
                 return Ok(Swept::default());
             }
             let looked = self.look_for_old(&head, true).await?;

@@ -1,7 +1,7 @@
 //! Checks that everything is as it was: local files against their last hashes, and the bucket
 //! against its own commits. Nothing is changed; a crash leaves nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
@@ -200,7 +200,9 @@ impl Session<'_> {
         let bucket = self.log.packs_there(packs.values()).await?;
         let mut there = Vec::new();
         // From now on nothing may build on them, even if this device has seen them once.
-        let (seen, missing) = packs.keys().copied().partition(|id| bucket.contains_key(id));
+        let missing = packs.keys().copied().filter(|id| !bucket.contains_key(id)).collect();
+        let is_object = |id: &PackId| bucket.get(id).is_some_and(|there| there.is_object);
+        let seen = packs.keys().copied().filter(is_object).collect();
         self.log.note_there(&seen);
         self.log.note_lost(&missing);
         for (id, pack) in packs {
@@ -224,15 +226,20 @@ impl Session<'_> {
                 async move { (reader.whole(pack.id).await, pack) }
             })
             .buffered(PARALLEL_PACKS);
+        let mut unread = BTreeSet::new();
         while let Some((bytes, pack)) = reads.next().await {
             match bytes? {
-                None => verified.fault(pack_key(pack.id), "it is missing"),
+                None => {
+                    unread.insert(pack.id);
+                    verified.fault(pack_key(pack.id), "it is missing");
+                }
                 Some(bytes) => blocking(|| check_pack(&pack, &bytes, verified)),
             }
             progress.files_done += 1;
             progress.bytes_done += pack.size;
             self.watcher.progress(progress);
         }
+        self.log.note_lost(&unread);
         Ok(())
     }
 }

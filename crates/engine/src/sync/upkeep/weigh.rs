@@ -54,6 +54,11 @@ impl Looked {
         self.fate = Fate { waiting: std::mem::take(&mut self.fate.waiting), ..Fate::default() };
     }
 
+    /// Packs that are objects, and that a prune can delete.
+    pub fn objects(&self) -> impl Iterator<Item = PackId> {
+        self.bucket.iter().filter(|(_, there)| there.is_object).map(|(pack, _)| *pack)
+    }
+
     /// The objects among `packs`. What stands in a commit is none, and nothing is freed with it.
     pub fn sum<'a>(&self, packs: impl IntoIterator<Item = &'a PackId>) -> Objects {
         let there = packs.into_iter().filter_map(|pack| self.bucket.get(pack)).filter(|pack| pack.is_object);
