@@ -1,6 +1,5 @@
 //! Small saves that stand in their commits: who reads them, when, and what their loss costs.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +9,6 @@ use cogzy_engine::sync::Unwatched;
 use cogzy_testkit::fresh_folder;
 
 use crate::few_requests::Recording;
-use crate::formats::beside_an_older_device;
 use crate::support::device::{Device, ShiftedClock};
 
 /// More than a poll lists, with checkpoints.
@@ -58,24 +56,30 @@ async fn a_new_device_reads_no_commit_for_a_save_that_nothing_needs_any_more() {
 }
 
 #[tokio::test]
-async fn beside_an_older_device_small_saves_are_packs_until_it_reads_them() {
-    let folder = fresh_folder();
-    let (old, new, aside) = beside_an_older_device(folder.path()).await;
-    let packs = |folder: &Path| {
-        let below = std::fs::read_dir(folder.join("bucket/users/default/packs")).unwrap();
-        below.flat_map(|entry| std::fs::read_dir(entry.unwrap().path()).unwrap()).count()
-    };
-    new.write("notes/a.txt", "small");
-    new.sync().await;
-    assert_eq!(packs(folder.path()), 2, "one of each device");
-    for (place, kept) in aside {
-        std::fs::rename(kept, place).unwrap();
+async fn a_device_begins_with_it_once_the_others_read_it_and_the_vault_is_not_new() {
+    for (generation, older, enclosed) in [(0, false, true), (0, true, false), (2, false, false)] {
+        let (folder, bucket) = (fresh_folder(), MemoryRemote::default());
+        let mut one = Device::joined(folder.path(), "one", remote_of(&bucket)).await;
+        one.enclose_nothing();
+        one.write("notes/a.txt", "first");
+        one.sync().await;
+        for key in bucket.dump().into_keys().filter(|key| older && key.starts_with("devices/")) {
+            // A device that says nothing counts as one of an older version.
+            bucket.remove(&key).unwrap();
+        }
+        let mut two = Device::joined(folder.path(), "two", remote_of(&bucket)).await;
+        two.limits.enclosed_after = generation;
+        two.restart();
+        two.sync().await;
+        let packs =
+            |bucket: &MemoryRemote| bucket.dump().keys().filter(|key| key.starts_with("packs/")).count();
+        let before = packs(&bucket);
+        two.write("notes/b.txt", "second");
+        two.sync().await;
+        assert_eq!(packs(&bucket) == before, enclosed, "after {generation}, older: {older}");
+        one.sync().await;
+        assert_eq!(one.files(), two.files());
     }
-    new.write("notes/a.txt", "small once more");
-    new.sync().await;
-    assert_eq!(packs(folder.path()), 2, "now it says that it reads them");
-    old.sync().await;
-    assert_eq!(old.read("notes/a.txt").as_deref(), Some(&b"small once more"[..]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

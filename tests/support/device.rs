@@ -132,7 +132,7 @@ impl Device {
             merge: Merge::Off,
             folder: None,
             retention: RETENTION,
-            limits: Limits::default(),
+            limits: Limits { enclosed_after: 0, ..Limits::default() },
             remote,
             clock,
             meter,

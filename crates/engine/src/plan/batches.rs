@@ -22,13 +22,16 @@ pub struct Limits {
     pub content: u64,
     /// Bytes of the pack that it may hold itself, and that need no object of its own; 0 for none.
     pub enclosed: u64,
+    /// Generation of the vault after which it may. An older device that has joined and committed
+    /// nothing yet is known to nobody, and would be shut out by the first such commit.
+    pub enclosed_after: u64,
 }
 
 impl Default for Limits {
     /// A commit of less than 8 MiB when it is compressed, and less than twenty minutes of upload at
     /// two megabits per second.
     fn default() -> Self {
-        Self { described: 12 << 20, content: 256 << 20, enclosed: 8 << 10 }
+        Self { described: 12 << 20, content: 256 << 20, enclosed: 8 << 10, enclosed_after: 32 }
     }
 }
 

@@ -91,7 +91,7 @@ fn limits(rng: &mut Rng, enclosing: &mut Rng, seed: u64) -> Limits {
         },
     };
     let encloses = enclosing.chance(50) && !worlds::failed_once(seed);
-    Limits { enclosed: if encloses { limits.enclosed } else { 0 }, ..limits }
+    Limits { enclosed: if encloses { limits.enclosed } else { 0 }, enclosed_after: 0, ..limits }
 }
 
 fn database() -> Arc<Database> {

@@ -7,7 +7,7 @@ use super::*;
 use crate::plan::{Limits, batches, in_the_way};
 
 const PATHS: [&str; 9] = ["a", "A", "a/b", "a/b/c", "b", "b/c", "c", "d", "e"];
-const ONE_BY_ONE: Limits = Limits { described: 0, content: 0, enclosed: 0 };
+const ONE_BY_ONE: Limits = Limits { described: 0, content: 0, enclosed: 0, enclosed_after: 0 };
 
 fn entry(content: u8) -> Entry {
     Entry {
@@ -119,7 +119,7 @@ fn small_files_go_first_and_a_commit_is_as_large_as_it_may_be() {
         batch.iter().flat_map(|step| &step.files).map(|file| file.to.unwrap().size).sum::<u64>()
     };
     let cut =
-        batches(&refs, &[], &[], 64 << 10, Limits { described: 1 << 20, content: 1 << 19, enclosed: 0 });
+        batches(&refs, &[], &[], 64 << 10, Limits { described: 1 << 20, content: 1 << 19, ..ONE_BY_ONE });
     let sizes: Vec<u64> = cut.iter().map(size).collect();
     assert!(sizes.iter().all(|size| *size <= 1 << 19), "{sizes:?}");
     assert!(sizes.len() <= 5, "{sizes:?}");

@@ -227,7 +227,9 @@ impl Session<'_> {
         let context = self.context;
         // A commit is decoded whole for the pack that stands in it.
         let files: usize = batch.iter().map(|step| step.files.len()).sum();
-        let small = if files <= FILES_BESIDE { context.settings.limits.enclosed } else { 0 };
+        let limits = context.settings.limits;
+        let encloses = files <= FILES_BESIDE && pushing.head.seq() >= limits.enclosed_after;
+        let small = if encloses { limits.enclosed } else { 0 };
         let Pushing { survey, head, index, left_over, progress, .. } = pushing;
         let mut known = Known::new(head, index, left_over.clone());
         known.doubtful = doubtful;
