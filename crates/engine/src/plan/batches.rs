@@ -27,6 +27,18 @@ pub struct Limits {
     pub enclosed_after: u64,
 }
 
+/// Files of a commit that may hold a pack itself, at most: it is decoded whole for the pack.
+const FILES_BESIDE: usize = 256;
+
+impl Limits {
+    /// Bytes of the pack that a commit of so many files may hold itself, if it follows this
+    /// generation.
+    #[must_use]
+    pub const fn enclosed_at(&self, generation: u64, files: usize) -> u64 {
+        if files <= FILES_BESIDE && generation >= self.enclosed_after { self.enclosed } else { 0 }
+    }
+}
+
 impl Default for Limits {
     /// A commit of less than 8 MiB when it is compressed, and less than twenty minutes of upload at
     /// two megabits per second.

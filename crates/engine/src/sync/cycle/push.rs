@@ -24,9 +24,6 @@ use crate::sync::report::{Report, Trouble, Weight};
 use crate::sync::session::Session;
 use crate::sync::{About, Phase, Progress, SyncError, blocking};
 
-/// Files of a commit that may hold a pack itself, at most.
-const FILES_BESIDE: usize = 256;
-
 /// Uploaded items that can be committed.
 #[derive(Debug, Default)]
 struct Sent {
@@ -225,11 +222,8 @@ impl Session<'_> {
         doubtful: bool,
     ) -> Result<(Sent, BTreeSet<Digest>), SyncError> {
         let context = self.context;
-        // A commit is decoded whole for the pack that stands in it.
-        let files: usize = batch.iter().map(|step| step.files.len()).sum();
-        let limits = context.settings.limits;
-        let encloses = files <= FILES_BESIDE && pushing.head.seq() >= limits.enclosed_after;
-        let small = if encloses { limits.enclosed } else { 0 };
+        let files = batch.iter().map(|step| step.files.len()).sum();
+        let small = context.settings.limits.enclosed_at(pushing.head.seq(), files);
         let Pushing { survey, head, index, left_over, progress, .. } = pushing;
         let mut known = Known::new(head, index, left_over.clone());
         known.doubtful = doubtful;
