@@ -1,18 +1,19 @@
 //! The steps that a save goes through, each alone: `cargo bench`, in this folder.
 
+#[path = "../contents/mod.rs"]
+mod contents;
+
 use std::collections::{BTreeMap, HashMap};
-use std::convert::Infallible;
 use std::hint::black_box;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use cogzy_engine::clock::SystemEntropy;
-use cogzy_engine::content::{Cutter, Encoder, Ingest, decode};
+use cogzy_engine::content::{Encoder, decode};
 use cogzy_engine::fs::RealFs;
-use cogzy_engine::model::{Cached, ChunkParams, DeviceId, Digest, Groups, VaultId, VaultPath};
+use cogzy_engine::model::{Cached, DeviceId, Digest, Entry, Groups, Tree, VaultId, VaultPath};
 use cogzy_engine::plan::{Input, plan};
 use cogzy_engine::vault::{Filter, Layout, MARKER_FORMAT, Marker, Scan, ScanOptions, scan};
-use cogzy_micro::{floats, path, text, tree};
+use contents::{cut, floats, take_in, text};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 const BYTES: usize = 16 << 20;
@@ -25,9 +26,11 @@ fn contents(criterion: &mut Criterion) {
     group.throughput(Throughput::Bytes(BYTES as u64)).sample_size(10);
     for (name, plain) in &kinds {
         group.bench_function(format!("hash {name}"), |bencher| bencher.iter(|| Digest::of(black_box(plain))));
-        group.bench_function(format!("chunk {name}"), |bencher| bencher.iter(|| cut(plain).len()));
+        group.bench_function(format!("chunk {name}"), |bencher| {
+            bencher.iter(|| cut(plain, <[u8]>::len).len())
+        });
         group.bench_function(format!("chunk and hash {name}"), |bencher| bencher.iter(|| take_in(plain)));
-        let (chunks, mut encoder) = (cut(plain), Encoder::new().expect("zstd begins"));
+        let (chunks, mut encoder) = (cut(plain, <[u8]>::to_vec), Encoder::new().expect("zstd begins"));
         group.bench_function(format!("encode {name}"), |bencher| {
             bencher.iter(|| {
                 for chunk in &chunks {
@@ -50,23 +53,6 @@ fn contents(criterion: &mut Criterion) {
             });
         });
     }
-}
-
-/// Chunks of a file.
-fn cut(plain: &[u8]) -> Vec<Vec<u8>> {
-    let mut cutter = Cutter::new(ChunkParams::default()).expect("the default is usable");
-    let (mut chunks, mut all) = (cutter.cut(plain), Vec::new());
-    while let Some(chunk) = chunks.next_chunk().expect("memory can be read") {
-        all.push(chunk.to_vec());
-    }
-    all
-}
-
-/// Takes in a file of which every chunk is stored already.
-fn take_in(plain: &[u8]) {
-    let sink = |_| Ok::<(), Infallible>(());
-    let ingest = Ingest::new(ChunkParams::default(), &SystemEntropy, |_| true, sink);
-    black_box(ingest.expect("zstd begins").add(plain).expect("memory can be read"));
 }
 
 fn scans(criterion: &mut Criterion) {
@@ -117,6 +103,24 @@ fn plans(criterion: &mut Criterion) {
             bencher.iter(|| plan(&Input::of([&base, &local, &base], &groups, &ages)).steps.len());
         });
     }
+}
+
+/// The path of a file of a vault.
+fn path(number: usize) -> VaultPath {
+    VaultPath::new(&format!("traces/{:03}/{number}.json", number % 100)).expect("it is a path")
+}
+
+/// A manifest of so many files, of which each `changed`th is another than without.
+fn tree(files: usize, changed: Option<usize>) -> Tree {
+    let version = |number: usize| changed.is_some_and(|every| number.is_multiple_of(every));
+    let entry = |number: usize| Entry {
+        digest: Digest::of(format!("{number} {}", version(number)).as_bytes()),
+        size: 500,
+        mtime_ms: 0,
+        mode: 0o644,
+        rows: None,
+    };
+    (0..files).map(|number| (path(number), entry(number))).collect()
 }
 
 criterion_group!(steps, contents, scans, plans);

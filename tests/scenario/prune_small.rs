@@ -91,6 +91,29 @@ async fn of_a_new_device(folder: &std::path::Path, bucket: &Arc<Counting>, like:
     (bucket.take().0, new.requests())
 }
 
+const SAVES: usize = 151;
+
+/// The path and the text of a small save.
+fn save(number: usize) -> (String, String) {
+    (format!("traces/{number}.json"), format!("save {number}"))
+}
+
+/// Saves as many small files, each by itself.
+async fn save_one_by_one(device: &mut Device) {
+    for (path, text) in (0..SAVES).map(save) {
+        device.write(&path, text);
+        device.sync_at_once().await;
+    }
+}
+
+/// A further prune finds nothing to do, and nothing is damaged.
+async fn assert_at_rest(bucket: &Bucket, device: &mut Device) {
+    bucket.pass(8 * DAY);
+    let quiet = prune(device).await;
+    assert_eq!((quiet.marked.objects, quiet.freed.objects), (0, 0), "{quiet:?}");
+    assert_sound(device).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn small_packs_are_joined_so_that_a_new_device_needs_few_requests() {
     let folder = fresh_folder();
@@ -99,12 +122,8 @@ async fn small_packs_are_joined_so_that_a_new_device_needs_few_requests() {
     let mut one = device(folder.path(), "one", &counted).await;
     one.enclose_nothing();
     let mut other = device(folder.path(), "other", &counted_fresh).await;
-    for save in 0..151 {
-        let (path, text) = (format!("traces/{save}.json"), format!("save {save}"));
-        one.write(&path, &text);
-        other.write(&path, &text);
-        one.sync_at_once().await;
-    }
+    save_one_by_one(&mut one).await;
+    (0..SAVES).map(save).for_each(|(path, text)| other.write(&path, text));
     other.sync().await;
     one.sync().await;
     let (least, _) = of_a_new_device(&folder.path().join("fresh"), &counted_fresh, &other).await;
@@ -119,10 +138,7 @@ async fn small_packs_are_joined_so_that_a_new_device_needs_few_requests() {
     // How large a pack becomes follows the speed of the line, which is measured.
     assert!(after < 10, "{after} requests for packs, {least} for those of a fresh upload");
     assert!(all < 60, "{all} requests in all: the commits since the last checkpoint are among them");
-    bucket.pass(8 * DAY);
-    let quiet = prune(&mut one).await;
-    assert_eq!((quiet.marked.objects, quiet.freed.objects), (0, 0), "{quiet:?}");
-    assert_sound(&mut one).await;
+    assert_at_rest(&bucket, &mut one).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,10 +147,7 @@ async fn packs_in_commits_are_joined_like_any_others() {
     let bucket = Bucket::new();
     let counted = Counting::of(&bucket);
     let mut one = device(folder.path(), "one", &counted).await;
-    for save in 0..151 {
-        one.write(&format!("traces/{save}.json"), format!("save {save}"));
-        one.sync_at_once().await;
-    }
+    save_one_by_one(&mut one).await;
     assert!(bucket.packs().len() < 10, "each save stands in its commit, and the rest are checkpoints");
     let commits =
         |bucket: &Bucket| bucket.remote.dump().keys().filter(|key| key.starts_with("commits/")).count();
@@ -148,10 +161,7 @@ async fn packs_in_commits_are_joined_like_any_others() {
     }
     let (after, all) = of_a_new_device(&folder.path().join("after"), &counted, &one).await;
     assert!(after < 10 && all < 60, "{after} requests for packs, {all} in all");
-    bucket.pass(8 * DAY);
-    let quiet = prune(&mut one).await;
-    assert_eq!((quiet.marked.objects, quiet.freed.objects), (0, 0), "{quiet:?}");
-    assert_sound(&mut one).await;
+    assert_at_rest(&bucket, &mut one).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,31 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cogzy_engine::clock::SystemEntropy;
-use cogzy_engine::log::{Depth, Log, ObjectCache, Snapshot};
+use cogzy_engine::log::{Depth, Log, Snapshot};
 use cogzy_engine::model::{CommitKey, Digest, VaultPath};
 use cogzy_engine::remote::{Remote, RemoteUrl, list_all};
 use cogzy_s3::S3Options;
 use cogzy_vault::assemble::open;
 
+use super::no_cache::NoCache;
 use super::s3_server::S3Server;
-
-/// Keeps nothing: what is read is what the bucket holds.
-#[derive(Debug)]
-struct NoCache;
-
-impl ObjectCache for NoCache {
-    fn get(&self, _: &str) -> Option<Vec<u8>> {
-        None
-    }
-    fn put(&self, _: &str, _: &[u8]) {}
-    fn keys(&self, _: &str) -> Vec<String> {
-        Vec::new()
-    }
-    fn remove(&self, _: &str) {}
-    fn now_ms(&self) -> u64 {
-        0
-    }
-}
 
 /// The bucket of some machines.
 #[derive(Debug, Clone)]

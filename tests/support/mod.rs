@@ -10,6 +10,8 @@ pub mod forged;
 pub mod history;
 pub mod hook;
 pub mod moments;
+#[path = "../../crates/engine/tests/support/no_cache.rs"]
+mod no_cache;
 pub mod process;
 pub mod s3_server;
 pub mod sleeper;

@@ -59,7 +59,7 @@ impl Log {
         let mut reads = std::pin::pin!(self.reads(keys));
         while let Some(read) = reads.next().await {
             match read {
-                // It is a fault by itself, and what it made is not known.
+                // It is a fault by itself, and nobody knows which versions it made.
                 Err(error) if error.is_of_a_place() => {}
                 read => {
                     let (key, commit) = read?;
@@ -105,7 +105,7 @@ impl Branches {
         self.open.insert(key, standing);
     }
 
-    /// What stands at a commit beside the line, for one of its children.
+    /// Versions that stand at a commit beside the line, for one of its children.
     fn after(&mut self, parent: CommitKey) -> Standing {
         let left = self.children.entry(parent).or_default();
         *left = left.saturating_sub(1);

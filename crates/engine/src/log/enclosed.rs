@@ -17,22 +17,16 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::chunks::parse_pack_key;
-use super::format::{COMMITS, commit_key, decode_commit, parse_commit_key};
-use super::lost::HEADS_BEFORE_LIST;
+use super::format::commit_key;
+use super::lost::{HEADS_BEFORE_LIST, PARALLEL_HEADS};
+use super::read::read_commit;
 use super::{Log, LogError, ObjectCache};
 use crate::content::FinishedPack;
-use crate::model::{Commit, CommitKey, PackId, PackInfo, limits};
-use crate::remote::{
-    Capabilities, Object, Page, Remote, RemoteError, RemoteErrorKind, Span, list_all, no_such_range,
-    too_large,
-};
-
-/// Commits that are looked for at once.
-const PARALLEL_HEADS: usize = 8;
+use crate::model::{Commit, CommitKey, PackId, PackInfo};
+use crate::remote::{Capabilities, Object, Page, Remote, RemoteError, Span};
 
 /// The pack that stands in a commit.
-#[must_use]
-pub fn enclosed_pack(key: CommitKey, commit: &Commit) -> Option<FinishedPack> {
+fn enclosed_pack(key: CommitKey, commit: &Commit) -> Option<FinishedPack> {
     let enclosed = commit.enclosed.as_ref()?;
     // A commit whose pack is none is no commit: see `rules`.
     FinishedPack::of_enclosed(PackId::within(key.id), enclosed).ok()
@@ -69,9 +63,9 @@ impl Log {
         self
     }
 
-    /// Those of `packs` that stand in commits of the bucket, each with the time of its commit's PUT.
-    /// What the newest listing shows is there; of others the bucket is asked, or listed if they are
-    /// many. None of them is read.
+    /// Picks the packs that stand in commits of the bucket, each with the time of its commit's PUT. A
+    /// commit of the newest listing is there. The bucket is asked for others, or listed if they are
+    /// many. No commit is read.
     pub(super) async fn held(
         &self,
         packs: impl IntoIterator<Item = PackId>,
@@ -85,11 +79,7 @@ impl Log {
             }
         }
         if open.len() > HEADS_BEFORE_LIST {
-            let listed = list_all(self.remote.as_ref(), COMMITS, None).await?;
-            let times: HashMap<CommitKey, i64> = listed
-                .iter()
-                .filter_map(|object| Some((parse_commit_key(&object.key)?, object.modified_ms)))
-                .collect();
+            let times = self.listed_times().await?;
             let shown = open.extract_if(.., |(_, key)| times.contains_key(key));
             held.extend(shown.filter_map(|(pack, key)| Some((pack, *times.get(&key)?))));
         }
@@ -126,32 +116,12 @@ impl Enclosing {
 
     /// The pack that stands in a commit. None if the bucket does not give that commit.
     async fn read(&self, key: CommitKey) -> Result<Option<FinishedPack>, RemoteError> {
-        let name = commit_key(key);
-        let opened = |bytes: &[u8]| match decode_commit(&name, bytes) {
-            Ok((found, commit)) if found == key => enclosed_pack(key, &commit),
-            _ => None,
-        };
-        if let Some(pack) = self.cache.get(&name).and_then(|bytes| opened(&bytes)) {
-            return Ok(Some(pack));
-        }
-        match self.remote.get(&name, Span::UpTo(limits::COMMIT_STORED)).await {
-            Ok(bytes) => {
-                let pack = opened(&bytes);
-                if pack.is_some() {
-                    self.cache.put(&name, &bytes);
-                }
-                Ok(pack)
-            }
-            Err(error) if says_nothing_of_others(&error) => Ok(None),
-            Err(error) => Err(error),
+        match read_commit(self.remote.as_ref(), self.cache.as_ref(), key).await {
+            Ok(commit) => Ok(enclosed_pack(key, &commit)),
+            Err(LogError::Remote(error)) if !error.kind.of_the_object() => Err(error),
+            Err(_) => Ok(None),
         }
     }
-}
-
-/// True for an error of one object, which may stand elsewhere.
-fn says_nothing_of_others(error: &RemoteError) -> bool {
-    use RemoteErrorKind::{Malformed, NotFound, TooLarge};
-    matches!(error.kind, NotFound | Malformed | TooLarge { .. })
 }
 
 #[async_trait]
@@ -172,7 +142,7 @@ impl Remote for Enclosing {
         if let Some(commit) = self.holder(key)
             && let Some(pack) = self.read(commit).await?
         {
-            return part(key, &pack.bytes, &span);
+            return span.of(key, &pack.bytes);
         }
         self.remote.get(key, span).await
     }
@@ -210,19 +180,5 @@ impl Remote for Enclosing {
 
     fn renew(&self) {
         self.remote.renew();
-    }
-}
-
-/// The bytes of a pack that a GET asks for.
-fn part(key: &str, bytes: &Bytes, span: &Span) -> Result<Bytes, RemoteError> {
-    let size = bytes.len() as u64;
-    match span {
-        Span::UpTo(most) if size > *most => Err(too_large(key, *most, Some(size))),
-        Span::UpTo(_) => Ok(bytes.clone()),
-        Span::Part(range) => {
-            let [start, end] = [range.start, range.end].map(|at| usize::try_from(at).unwrap_or(usize::MAX));
-            let within = start < end && end <= bytes.len();
-            within.then(|| bytes.slice(start..end)).ok_or_else(|| no_such_range(key, range, Some(size)))
-        }
     }
 }

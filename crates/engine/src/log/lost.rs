@@ -18,7 +18,7 @@ use crate::remote::{RemoteErrorKind, list_all};
 /// Maximum number of packs to check one by one. For more, a listing is cheaper.
 pub const HEADS_BEFORE_LIST: usize = 16;
 /// Packs that are asked for at once.
-const PARALLEL_HEADS: usize = 8;
+pub(super) const PARALLEL_HEADS: usize = 8;
 /// Time after which a pack that was named counts as lost if it is not there, by the server's clock.
 const SHOWS_UP_MS: i64 = 3600 * 1000;
 

@@ -66,7 +66,7 @@ pub use check::ObjectFault;
 pub use chunks::{ChunkReader, Offsets, PACKS, pack_key, parse_pack_key};
 pub use claims::{Wishes, note_claim};
 pub use devices::{DeviceSeen, devices};
-pub use enclosed::{Enclosing, Holders, enclosed_pack, packs_of};
+pub use enclosed::{Enclosing, Holders, packs_of};
 pub use error::LogError;
 pub use format::parse_commit_key;
 pub use graph::{Graph, Node};

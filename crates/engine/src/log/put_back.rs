@@ -101,7 +101,7 @@ impl Log {
             return Ok(false);
         }
         let state = self.recall(agreed).await?;
-        // What stands in a lost commit is back with it.
+        // A pack in a lost commit is back with it.
         let back: BTreeSet<PackId> = lost.iter().map(|key| PackId::within(key.id)).collect();
         let there = self.packs_there(state.packs.values()).await?;
         if !state.packs.keys().all(|pack| back.contains(pack) || there.contains_key(pack)) {

@@ -3,16 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use super::claims::note_odd_names;
 use super::format::{COMMITS, before_seq, commit_key, decode_commit, parse_commit_key};
-use super::{Depth, LOOK_BACK, Log, LogError, Node, Snapshot};
+use super::{Depth, LOOK_BACK, Log, LogError, Node, ObjectCache, Snapshot};
 use crate::model::{Commit, CommitKey, limits};
 use crate::planted::{Bug, planted};
-use crate::remote::{Object, RemoteError, Span, list_all};
+use crate::remote::{Object, Remote, Span, list_all};
 
 /// Number of concurrent reads of commits.
 pub(super) const PARALLEL_READS: usize = 8;
@@ -116,39 +115,12 @@ impl Log {
 
     /// Reads a commit from the cache or the remote.
     pub(super) async fn read_commit(&self, key: CommitKey) -> Result<(CommitKey, Commit), LogError> {
-        if let Some(commit) = self.cached_commit(key) {
-            return Ok((key, commit));
-        }
-        let bytes = self.get_commit(key).await?;
-        Ok((key, self.opened_commit(key, &bytes)?))
+        Ok((key, read_commit(self.remote.as_ref(), self.cache.as_ref(), key).await?))
     }
 
     /// Verified copy of a commit in the cache.
     pub(super) fn cached_commit(&self, key: CommitKey) -> Option<Commit> {
-        let name = commit_key(key);
-        let bytes = self.cache.get(&name)?;
-        match decode_commit(&name, &bytes) {
-            Ok((found, commit)) if found == key => Some(commit),
-            _ => {
-                self.cache.remove(&name);
-                None
-            }
-        }
-    }
-
-    pub(super) async fn get_commit(&self, key: CommitKey) -> Result<Bytes, RemoteError> {
-        self.remote.get(&commit_key(key), Span::UpTo(limits::COMMIT_STORED)).await
-    }
-
-    /// Decodes a commit that was read, and keeps it.
-    pub(super) fn opened_commit(&self, key: CommitKey, bytes: &[u8]) -> Result<Commit, LogError> {
-        let name = commit_key(key);
-        let (found, commit) = decode_commit(&name, bytes)?;
-        if found != key {
-            return Err(LogError::corrupt(name, format!("its content belongs under {found}")));
-        }
-        self.cache.put(&name, bytes);
-        Ok(commit)
+        cached_commit(self.cache.as_ref(), key)
     }
 
     /// State of the vault at `key`, from the cache as far as possible. This does not check that the
@@ -208,4 +180,44 @@ impl Log {
     fn is_visible(&self, agreed: CommitKey) -> bool {
         self.visible.keys().rev().any(|listed| self.graph.descends(*listed, agreed))
     }
+}
+
+/// Reads a commit from the cache or the remote, and keeps it.
+pub(super) async fn read_commit(
+    remote: &dyn Remote,
+    cache: &dyn ObjectCache,
+    key: CommitKey,
+) -> Result<Commit, LogError> {
+    if let Some(commit) = cached_commit(cache, key) {
+        return Ok(commit);
+    }
+    let bytes = remote.get(&commit_key(key), Span::UpTo(limits::COMMIT_STORED)).await?;
+    opened_commit(cache, key, &bytes)
+}
+
+fn cached_commit(cache: &dyn ObjectCache, key: CommitKey) -> Option<Commit> {
+    let name = commit_key(key);
+    let bytes = cache.get(&name)?;
+    match decode_commit(&name, &bytes) {
+        Ok((found, commit)) if found == key => Some(commit),
+        _ => {
+            cache.remove(&name);
+            None
+        }
+    }
+}
+
+/// Decodes a commit that was read, and keeps it.
+pub(super) fn opened_commit(
+    cache: &dyn ObjectCache,
+    key: CommitKey,
+    bytes: &[u8],
+) -> Result<Commit, LogError> {
+    let name = commit_key(key);
+    let (found, commit) = decode_commit(&name, bytes)?;
+    if found != key {
+        return Err(LogError::corrupt(name, format!("its content belongs under {found}")));
+    }
+    cache.put(&name, bytes);
+    Ok(commit)
 }

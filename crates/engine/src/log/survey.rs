@@ -40,9 +40,7 @@ impl Log {
     /// # Errors
     /// Errors of the remote.
     pub async fn commit_times(&self) -> Result<BTreeMap<CommitKey, i64>, LogError> {
-        let listed = list_all(self.remote.as_ref(), COMMITS, None).await?;
-        let time = |object: &Object| Some((parse_commit_key(&object.key)?, object.modified_ms));
-        let mut times: BTreeMap<CommitKey, i64> = listed.iter().filter_map(time).collect();
+        let mut times = self.listed_times().await?;
         for (key, node) in self.graph.iter().rev() {
             let Some(time) = times.get(&key).copied() else { continue };
             for parent in &node.parents {
@@ -50,6 +48,13 @@ impl Log {
             }
         }
         Ok(times)
+    }
+
+    /// Times at which commits were put, as a listing of all of them shows it.
+    pub(super) async fn listed_times(&self) -> Result<BTreeMap<CommitKey, i64>, LogError> {
+        let listed = list_all(self.remote.as_ref(), COMMITS, None).await?;
+        let time = |object: &Object| Some((parse_commit_key(&object.key)?, object.modified_ms));
+        Ok(listed.iter().filter_map(time).collect())
     }
 
     /// Corrects times of packs that lie ahead of the server's clock: a pack was put before the
@@ -167,7 +172,7 @@ impl Log {
         let mut reads = std::pin::pin!(self.reads(past));
         while let Some(read) = reads.next().await {
             let (key, commit) = match read {
-                // What only it knows cannot be put back, and the rest can.
+                // A pack that it alone knows cannot be put back, and the others can.
                 Err(error) if error.is_of_a_place() => continue,
                 read => read?,
             };

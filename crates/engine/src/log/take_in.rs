@@ -8,7 +8,7 @@ use futures_util::{StreamExt, stream};
 use super::aside::Lack;
 use super::format::commit_key;
 use super::frame::{Outline, outline};
-use super::read::{Listed, Seen};
+use super::read::{Listed, Seen, opened_commit};
 use super::sift::{Sifted, sift};
 use super::steady::{Steady, read_steadily};
 use super::{Log, LogError, Node};
@@ -110,7 +110,7 @@ impl Log {
             return Ok(Read::Commit(Box::new(commit)));
         }
         let (name, span) = (commit_key(key), Span::UpTo(limits::COMMIT_STORED));
-        let open = |bytes: &Bytes| self.opened_commit(key, bytes);
+        let open = |bytes: &Bytes| opened_commit(self.cache.as_ref(), key, bytes);
         match read_steadily(self.remote.as_ref(), &name, span, open).await {
             Ok(Steady::Opened(commit)) => Ok(Read::Commit(Box::new(commit))),
             Ok(Steady::Wrong(error @ LogError::Newer { .. }, bytes)) => {

@@ -99,19 +99,9 @@ impl Remote for MemoryRemote {
     }
 
     async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError> {
-        let objects = self.lock();
-        let Some((bytes, _)) = objects.by_key.get(key) else {
-            return Err(RemoteError::new(RemoteErrorKind::NotFound, "get", key));
-        };
-        let range = match span {
-            Span::UpTo(limit) if bytes.len() as u64 <= limit => return Ok(bytes.clone()),
-            Span::UpTo(limit) => return Err(super::too_large(key, limit, Some(bytes.len() as u64))),
-            Span::Part(range) => range,
-        };
-        let end = usize::try_from(range.end).ok().filter(|end| *end <= bytes.len());
-        match (usize::try_from(range.start), end) {
-            (Ok(start), Some(end)) if start < end => Ok(bytes.slice(start..end)),
-            _ => Err(super::no_such_range(key, &range, Some(bytes.len() as u64))),
+        match self.lock().by_key.get(key) {
+            Some((bytes, _)) => span.of(key, bytes),
+            None => Err(RemoteError::new(RemoteErrorKind::NotFound, "get", key)),
         }
     }
 

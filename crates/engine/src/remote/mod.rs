@@ -85,6 +85,26 @@ pub enum Span {
     Part(Range<u64>),
 }
 
+impl Span {
+    /// These of the bytes of an object.
+    ///
+    /// # Errors
+    /// As for [`Remote::get`].
+    pub(crate) fn of(&self, key: &str, object: &Bytes) -> Result<Bytes, RemoteError> {
+        let size = object.len() as u64;
+        let range = match self {
+            Self::UpTo(limit) if size <= *limit => return Ok(object.clone()),
+            Self::UpTo(limit) => return Err(too_large(key, *limit, Some(size))),
+            Self::Part(range) => range,
+        };
+        let end = usize::try_from(range.end).ok().filter(|end| *end <= object.len());
+        match (usize::try_from(range.start), end) {
+            (Ok(start), Some(end)) if start < end => Ok(object.slice(start..end)),
+            _ => Err(no_such_range(key, range, Some(size))),
+        }
+    }
+}
+
 impl From<Range<u64>> for Span {
     fn from(range: Range<u64>) -> Self {
         Self::Part(range)

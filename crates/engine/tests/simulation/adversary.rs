@@ -366,7 +366,7 @@ impl Adversary {
         }
         self.attacked.insert(key.clone());
         self.deleted.extend(key.strip_prefix("packs/").map(|rest| rest[3..].parse::<PackId>().unwrap()));
-        // What stands in a commit is gone with it.
+        // The pack in a commit is gone with it.
         let commit = key.strip_prefix("commits/").and_then(CommitKey::parse);
         self.deleted.extend(commit.map(|key| PackId::within(key.id)));
     }

@@ -171,7 +171,7 @@ async fn a_note_of_a_later_generation_than_the_head_puts_off_no_checkpoint() {
     let remote = made().await;
     let mut log = opened(&remote).await;
     let head = go_on(&mut log, None, 32).await;
-    // As of a bucket that was rolled back since.
+    // The bucket was rolled back since.
     log.cache.put("looked-for-checkpoint", &1000_u64.to_le_bytes());
     assert!(write(&mut log, head).await);
 }

@@ -2,17 +2,22 @@
 
 use super::faulty::Faulty;
 use super::*;
-use crate::content::{ChunkIndex, PackBuilder, PackRead};
+use crate::content::{ChunkIndex, FinishedPack, PackBuilder, PackRead};
 use crate::model::{Codec, Conflict, Content, Item, Kept, Part, Recipe};
 use crate::remote::RemoteErrorKind;
 
-/// Puts a pack with these chunks into the store.
-pub(super) async fn stored(remote: &MemoryRemote, id: u8, chunks: &[&[u8]]) -> PackInfo {
+/// A pack with these chunks.
+pub(super) fn built(id: u8, chunks: &[&[u8]]) -> FinishedPack {
     let mut built = PackBuilder::new(pack(id));
     for chunk in chunks {
         built.push(Digest::of(chunk), chunk.len(), Codec::Raw, chunk).unwrap();
     }
-    let pack = built.finish().expect("it has chunks");
+    built.finish().expect("it has chunks")
+}
+
+/// Puts a pack with these chunks into the store.
+pub(super) async fn stored(remote: &MemoryRemote, id: u8, chunks: &[&[u8]]) -> PackInfo {
+    let pack = built(id, chunks);
     remote.put(&pack_key(pack.info.id), pack.bytes).await.unwrap();
     pack.info
 }

@@ -1,22 +1,15 @@
 //! Packs that stand in commits.
 
+use super::chunks::{built, stored};
 use super::faulty::Faulty;
 use super::*;
-use crate::content::{ChunkIndex, FinishedPack, PackBuilder};
+use crate::content::ChunkIndex;
 use crate::model::{Enclosed, Feature};
 use crate::remote::{RemoteErrorKind, Span};
 
-fn built(chunks: &[&[u8]]) -> FinishedPack {
-    let mut pack = PackBuilder::new(pack(9));
-    for chunk in chunks {
-        pack.push(Digest::of(chunk), chunk.len(), Codec::Raw, chunk).unwrap();
-    }
-    pack.finish().expect("it has chunks")
-}
-
 /// A commit that holds these chunks.
 fn holding(parent: Option<CommitKey>, chunks: &[&[u8]]) -> Commit {
-    let enclosed: Option<Enclosed> = built(chunks).enclosed();
+    let enclosed: Option<Enclosed> = built(9, chunks).enclosed();
     Commit { enclosed, ..plain(parent, 1, &[("a", Some("a"))]) }
 }
 
@@ -95,7 +88,7 @@ async fn a_commit_that_is_gone_takes_its_pack_along_and_an_object_takes_its_plac
     log.refresh(Depth::Whole).await.unwrap();
     let left = log.packs_there(state.packs.values()).await.unwrap();
     assert_eq!(left.into_keys().collect::<Vec<_>>(), [PackId::within(second.id)]);
-    let bytes = built(&[b"one"]).bytes;
+    let bytes = built(9, &[b"one"]).bytes;
     there.put(&key, bytes.clone()).await.unwrap();
     assert_eq!(there.get(&key, Span::UpTo(1000)).await.unwrap(), bytes);
     assert!(log.packs_there(state.packs.values()).await.unwrap()[&PackId::within(first.id)].is_object);
@@ -113,12 +106,12 @@ async fn a_name_that_begins_like_a_commits_is_looked_into_by_nobody() {
     let stem = &name[..name.len() - 1];
     let other = ["0", "1"].map(|last| format!("{stem}{last}")).into_iter().find(|other| *other != name);
     remote.store.put(&other.unwrap(), "junk".into()).await.unwrap();
-    let ordinary = super::chunks::stored(&remote.store, 0xab, &[b"in an object"]).await;
+    let ordinary = stored(&remote.store, 0xab, &[b"in an object"]).await;
     let alike = format!("commits/{:016}-{}{}", 1, ordinary.id, "0".repeat(32));
     remote.store.put(&alike, "junk".into()).await.unwrap();
     let (there, log) = new_device(&remote).await;
     let bytes = there.get(&key_within(first), Span::UpTo(1000)).await.unwrap();
-    assert_eq!(bytes, built(&[b"one"]).bytes);
+    assert_eq!(bytes, built(9, &[b"one"]).bytes);
     assert!(there.head(&key_within(first)).await.unwrap().is_some());
     remote.asked();
     there.get(&pack_key(ordinary.id), Span::UpTo(1000)).await.unwrap();
@@ -158,7 +151,7 @@ async fn a_damaged_commit_gives_no_pack_however_often_it_is_listed() {
         assert!(log.missing_packs(&state, &BTreeSet::new()).await.unwrap().is_empty());
         assert_eq!(log.at_hand(Arc::clone(&state)).lost, lost, "it is listed, and cannot be read");
     }
-    there.put(&key_within(first), built(&[b"one"]).bytes).await.unwrap();
+    there.put(&key_within(first), built(9, &[b"one"]).bytes).await.unwrap();
     log.missing_packs(&state, &BTreeSet::new()).await.unwrap();
     assert!(log.at_hand(state).lost.is_empty());
 }

@@ -1,7 +1,7 @@
 //! The rules for commits and headers, each broken alone.
 
+use super::chunks::built;
 use super::*;
-use crate::content::PackBuilder;
 use crate::model::{
     Conflict, ConflictId, Enclosed, Ext, Feature, Item, Keep, Kept, Need, RecipeOf, Resolution,
 };
@@ -353,11 +353,7 @@ fn commits_of_a_generation_and_later_follow_its_start_key() {
 
 #[test]
 fn a_pack_in_a_commit_accounts_for_its_bytes_and_is_named_as_a_feature() {
-    let mut built = PackBuilder::new(pack(1));
-    for chunk in [b"one".as_slice(), b"four"] {
-        built.push(Digest::of(chunk), chunk.len(), Codec::Raw, chunk).unwrap();
-    }
-    let enclosed = built.finish().and_then(|pack| pack.enclosed()).unwrap();
+    let enclosed = built(1, &[b"one", b"four"]).enclosed().unwrap();
     let mut whole = Commit { enclosed: Some(enclosed.clone()), ..ordinary() };
     whole.settle_format();
     assert_eq!((whole.format, whole.needs.as_slice()), (2, [Feature::Enclosed.need()].as_slice()));
