@@ -102,23 +102,31 @@ impl Log {
         times: &BTreeMap<CommitKey, i64>,
         now_ms: i64,
     ) -> Result<Keeps, LogError> {
+        let said = self.announcements().await?;
+        let wishes: Vec<(DeviceId, Keeps, u64)> = said
+            .into_iter()
+            .filter(|said| said.device != own)
+            .filter_map(|said| said.keeps.map(|keeps| (said.device, keeps)))
+            .map(|(device, keeps)| (device, keeps, LATELY_MS.max(keeps.seconds.saturating_mul(1000))))
+            .collect();
+        let Some(longest_ms) = wishes.iter().map(|(.., counts_ms)| *counts_ms).max() else {
+            return Ok(Keeps::default());
+        };
+        let since_ms = now_ms.saturating_sub_unsigned(longest_ms);
+        let mut lately = self.graph.ancestry(head);
+        lately.retain(|key| times.get(key).is_none_or(|time| *time >= since_ms));
         let mut last: BTreeMap<DeviceId, i64> = BTreeMap::new();
-        for key in self.graph.ancestry(head) {
-            let (_, commit) = self.read_commit(key).await?;
+        let mut reads = std::pin::pin!(self.reads(lately));
+        while let Some((key, commit)) = reads.try_next().await? {
             let Some(device) = commit.device else { continue };
             let time = times.get(&key).copied().unwrap_or(now_ms);
             let last = last.entry(device.id).or_insert(time);
             *last = time.max(*last);
         }
-        let mut all = Keeps::default();
-        for said in self.announcements().await? {
-            let (Some(keeps), Some(last)) = (said.keeps, last.get(&said.device)) else { continue };
-            let counts_ms = LATELY_MS.max(keeps.seconds.saturating_mul(1000));
-            if said.device != own && now_ms.saturating_sub(*last).unsigned_abs() <= counts_ms {
-                all = all.and(keeps);
-            }
-        }
-        Ok(all)
+        let counts = |(device, _, counts_ms): &&(DeviceId, Keeps, u64)| {
+            last.get(device).is_some_and(|last| now_ms.saturating_sub(*last).unsigned_abs() <= *counts_ms)
+        };
+        Ok(wishes.iter().filter(counts).map(|(_, keeps, _)| *keeps).fold(Keeps::default(), Keeps::and))
     }
 
     /// Takes back what a device once wanted to be kept and does not want any more.

@@ -111,14 +111,25 @@ impl Graph {
     }
 
     /// Commits that `key` adds to the past of its first parent: itself, and in a merge what only
-    /// the second parent had. This looks no further back than the two branches reach.
+    /// the second parent had.
     #[must_use]
     pub fn brought(&self, key: CommitKey) -> BTreeSet<CommitKey> {
-        let mut found = BTreeSet::from([key]);
-        let [first, second] = self.parents(key) else { return found };
-        // Branches to walk down: true if the first parent has the commit, too.
-        let mut open = BTreeMap::from([(*first, true)]);
-        open.entry(*second).or_insert(false);
+        let mut found = match self.parents(key) {
+            [first, second] => self.only_in(*second, *first),
+            _ => BTreeSet::new(),
+        };
+        found.insert(key);
+        found
+    }
+
+    /// Commits in the past of `one` that are not in the past of `other`, each with itself. This
+    /// looks no further back than the two branches reach.
+    #[must_use]
+    pub fn only_in(&self, one: CommitKey, other: CommitKey) -> BTreeSet<CommitKey> {
+        let mut found = BTreeSet::new();
+        // Branches to walk down: true if the other one has the commit, too.
+        let mut open = BTreeMap::from([(other, true)]);
+        open.entry(one).or_insert(false);
         while open.values().any(|known| !known) {
             let Some((key, known)) = open.pop_last() else { break };
             if !known {

@@ -194,7 +194,7 @@ impl Log {
         self.first_parents(head).collect()
     }
 
-    fn first_parents(&self, head: CommitKey) -> impl Iterator<Item = CommitKey> {
+    pub(super) fn first_parents(&self, head: CommitKey) -> impl Iterator<Item = CommitKey> {
         std::iter::successors(Some(head), |key| self.graph.first_parent(*key))
     }
 }

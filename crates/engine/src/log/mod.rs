@@ -30,6 +30,7 @@ mod frame;
 mod graph;
 mod header;
 mod history;
+mod leaving;
 mod line;
 mod lost;
 mod merge;
@@ -72,6 +73,7 @@ pub use format::parse_commit_key;
 pub use graph::{Graph, Node};
 pub use header::create_vault;
 pub use history::{Past, looks_back};
+use leaving::Leaving;
 pub use lost::HEADS_BEFORE_LIST;
 pub use merge::{Side, merge, virtual_base};
 pub use needs::{Contents, Leaves, Listing, Places};
@@ -154,6 +156,8 @@ pub struct Log {
     holders: Arc<Holders>,
     /// Next of the missing packs to look for.
     turn: usize,
+    /// Packs on their way out.
+    leaving: Leaving,
 }
 
 impl Log {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::aside::Notes;
 use super::format::{VAULT, encode_header, header_key, parse_header_key};
 use super::header::list_headers;
+use super::leaving::Leaving;
 use super::read::Listed;
 use super::waypoints::Waypoints;
 use super::{Graph, Log, LogError, ObjectCache};
@@ -68,6 +69,7 @@ impl Log {
             asides: Notes::default(),
             holders: Arc::default(),
             turn: 0,
+            leaving: Leaving::new(),
         }
     }
 

@@ -144,6 +144,7 @@ impl Log {
     }
 
     pub(super) fn remember(&mut self, snapshot: Arc<Snapshot>) {
+        self.remember_leaving(&snapshot);
         let pinned = self.start.as_ref().map(|start| start.commit);
         if self.recent.len() >= RECENT {
             // Keep the checkpoint's: without it a replay would start at the first commit.
@@ -194,9 +195,7 @@ impl Log {
         self.learn(head).await?;
         let mut keys = BTreeSet::from([head]);
         if let Some(known) = known {
-            let past = self.graph.ancestry(known);
-            keys.extend(self.graph.ancestry(head).into_iter().filter(|key| !past.contains(key)));
-            keys.retain(|key| !past.contains(key));
+            keys = self.graph.only_in(head, known);
         }
         self.commits(keys).await
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::TryStreamExt;
 
 use super::chunks::{PACKS, parse_pack_key};
 use super::enclosed::packs_of;
@@ -82,20 +82,27 @@ impl Log {
         Ok(())
     }
 
-    /// Commits in the past of `head` that are no generation of their own: those of prunes, and all
-    /// but the last of each push.
+    /// Commits on the line of `head` that are no generation of their own: those of prunes, and all
+    /// but the last of each push. This looks no further back than the newest `generations` that are.
     ///
     /// # Errors
     /// Errors of the remote, for commits that are not in the cache.
-    pub async fn uncounted(&self, head: CommitKey) -> Result<BTreeSet<CommitKey>, LogError> {
-        let (mut uncounted, mut pushes) = (BTreeSet::new(), BTreeMap::new());
-        let mut reads = std::pin::pin!(self.reads(self.graph.ancestry(head)));
-        while let Some((key, commit)) = reads.try_next().await? {
-            if commit.kind == CommitKind::Prune {
+    pub async fn uncounted(
+        &self,
+        head: CommitKey,
+        generations: u64,
+    ) -> Result<BTreeSet<CommitKey>, LogError> {
+        let (mut uncounted, mut pushes, mut counted) = (BTreeSet::new(), BTreeSet::new(), 0);
+        let mut reads = std::pin::pin!(self.reads(self.first_parents(head)));
+        while counted < generations
+            && let Some((key, commit)) = reads.try_next().await?
+        {
+            // The newest comes first: of a push, that is the last part.
+            let is_earlier_part = pushed_as(&commit).is_some_and(|push| !pushes.insert(push));
+            if commit.kind == CommitKind::Prune || is_earlier_part {
                 uncounted.insert(key);
-            } else if let Some(push) = pushed_as(&commit) {
-                // Keys are in order of rank: the one before is an earlier part.
-                uncounted.extend(pushes.insert(push, key));
+            } else {
+                counted += 1;
             }
         }
         Ok(uncounted)
@@ -148,37 +155,5 @@ impl Log {
             contents.recipes.extend(commit.recipes.into_iter().map(|of| (of.digest, of.recipe)));
         }
         Ok(retained)
-    }
-
-    /// Packs that are swept from the state of `head` but still exist: in the bucket (`there`), or in
-    /// commits, which stay.
-    ///
-    /// # Errors
-    /// Errors of the remote, for commits that are not in the cache.
-    pub async fn swept_and_there(
-        &self,
-        head: &Snapshot,
-        there: &BTreeMap<PackId, InBucket>,
-    ) -> Result<Vec<Arc<PackInfo>>, LogError> {
-        let Some(key) = head.key else { return Ok(Vec::new()) };
-        let past = self.graph.ancestry(key);
-        let within = past.iter().map(|key| PackId::within(key.id));
-        let wanted: BTreeSet<PackId> =
-            there.keys().copied().chain(within).filter(|pack| head.has_swept(pack)).collect();
-        let mut packs = BTreeMap::new();
-        if wanted.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut reads = std::pin::pin!(self.reads(past));
-        while let Some(read) = reads.next().await {
-            let (key, commit) = match read {
-                // A pack that it alone knows cannot be put back, and the others can.
-                Err(error) if error.is_of_a_place() => continue,
-                read => read?,
-            };
-            let named = packs_of(key, &commit).filter(|pack| wanted.contains(&pack.id));
-            packs.extend(named.map(|pack| (pack.id, Arc::new(pack))));
-        }
-        Ok(packs.into_values().collect())
     }
 }

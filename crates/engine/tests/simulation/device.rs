@@ -179,8 +179,6 @@ impl Device {
             fuse: self.fuse.clone(),
             trace: self.trace.clone(),
             rng: Arc::clone(&self.rng),
-            // Small, so that there are several.
-            page: 50,
             faults: Arc::clone(&self.faults),
         };
         let (meter, entropy) = (Meter::default(), Arc::clone(&self.entropy));

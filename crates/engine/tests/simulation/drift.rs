@@ -50,7 +50,6 @@ fn bucket() -> Check {
             fuse: Fuse::new(),
             trace,
             rng: Arc::new(std::sync::Mutex::new(Rng::new(1))),
-            page: 1000,
             faults: Arc::default(),
         };
         contract(&remote).await;

@@ -12,7 +12,7 @@ use crate::oracle::Check;
 use crate::trace::{Trace, add};
 use crate::work::{Batch, Came, work};
 use crate::worlds::{self, numbered};
-use crate::{coverage, drift, memories, shrink, stories};
+use crate::{coverage, decade, drift, memories, shrink, stories};
 
 /// The amount that a complete run tries.
 struct Extent {
@@ -106,6 +106,11 @@ pub fn main(args: &[String]) -> ExitCode {
     if asked("--week") {
         let hours = number("--week").unwrap_or(memories::HOURS);
         let ran = in_virtual_time(false, |trace| async move { memories::week(from, hours, trace).await });
+        return code(ran.check.inspect_err(|why| println!("{why}")).is_ok());
+    }
+    if asked("--decade") {
+        let saves = number("--decade").unwrap_or(decade::SAVES);
+        let ran = in_virtual_time(false, |trace| async move { decade::decade(from, saves, trace).await });
         return code(ran.check.inspect_err(|why| println!("{why}")).is_ok());
     }
     if let Some(Ok(at)) = value("--cut").map(|text| text.parse::<Cut>()) {

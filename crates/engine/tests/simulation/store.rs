@@ -38,8 +38,10 @@ pub struct Bucket {
     clock: Option<Arc<SimClock>>,
     /// PUTs that failed and are yet to be applied, and at which number of requests.
     late: Vec<(u64, String, Bytes)>,
-    requests: u64,
+    pub requests: u64,
     pub puts: u64,
+    /// Objects that a listing names at a time.
+    pub page: usize,
     /// Objects that a rollback has taken away.
     lost: BTreeMap<String, (Bytes, u64)>,
     /// Keys that were put with other bytes than before.
@@ -48,7 +50,8 @@ pub struct Bucket {
 
 impl Store {
     pub fn new() -> Self {
-        let bucket = Bucket { clock: Some(Arc::new(SimClock::new())), ..Bucket::default() };
+        // Pages are small, so that there are several.
+        let bucket = Bucket { clock: Some(Arc::new(SimClock::new())), page: 50, ..Bucket::default() };
         Self(Arc::new(Mutex::new(bucket)))
     }
 
@@ -188,8 +191,6 @@ pub struct SimRemote {
     pub fuse: Fuse,
     pub trace: Trace,
     pub rng: Arc<Mutex<Rng>>,
-    /// Objects that a listing names at a time.
-    pub page: usize,
     pub faults: Arc<Mutex<RemoteFaults>>,
 }
 
@@ -343,7 +344,7 @@ impl Remote for SimRemote {
             .filter(|(key, _)| key.starts_with(prefix) && after.is_none_or(|after| key.as_str() > after))
             .filter(|(_, (_, at))| !stale || *at < newest)
             .map(|(key, (body, _))| bucket.object(key, body));
-        let objects: Vec<Object> = rest.by_ref().take(self.page).collect();
+        let objects: Vec<Object> = rest.by_ref().take(bucket.page).collect();
         Ok(Page { objects, more: rest.next().is_some() })
     }
 

@@ -31,8 +31,8 @@ pub static PRUNES: Worlds = Worlds {
     told: "prunes",
     marks: "prune:",
     regressions: &[
-        106, 195, 272, 103_675, 307_025, 403_242, 100_453, 104_008, 104_819, 106_698, 107_463, 109_356,
-        109_903,
+        106, 195, 272, 103_675, 307_025, 403_242, 100_453, 104_008, 104_819, 106_698, 106_881, 107_463,
+        109_356, 109_903,
     ],
     reached: coverage::PRUNES,
     run: |seed, aloud| in_virtual_time(aloud, |trace| async move { prune::run(seed, trace).await }),

@@ -48,6 +48,29 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn what_only_one_past_has_is_the_difference_of_both(
+        parents in prop::collection::vec((any::<u8>(), prop::option::of(any::<u8>())), 1..40),
+    ) {
+        let mut graph = Graph::default();
+        let mut known: Vec<CommitKey> = Vec::new();
+        for (id, (one, other)) in (0..).zip(parents) {
+            let pick = |at: u8| known.get(usize::from(at) % known.len().max(1)).copied();
+            let parents: BTreeSet<CommitKey> = pick(one).into_iter().chain(other.and_then(pick)).collect();
+            let seq = parents.last().map_or(1, |parent| parent.seq + 1);
+            let parents = parents.into_iter().rev().collect();
+            graph.insert(key(seq, id), Node { parents, vault: VaultId::from_bytes([0; 16]) });
+            known.push(key(seq, id));
+        }
+        for (one, other) in known.iter().flat_map(|one| known.iter().map(move |other| (*one, *other))) {
+            let [past, others] = [one, other].map(|key| graph.ancestry(key));
+            let expected: BTreeSet<CommitKey> = past.difference(&others).copied().collect();
+            prop_assert_eq!(graph.only_in(one, other), expected);
+        }
+    }
+}
+
 #[test]
 fn a_generation_within_a_fork_includes_both_branches() {
     let (root, old, one, two) = (key(1, 1), key(2, 1), key(3, 1), key(3, 2));

@@ -131,7 +131,8 @@ async fn the_commits_of_one_push_are_one_entry() {
         assert_eq!(log.parts(*part).await.unwrap(), parts);
     }
     assert_eq!(log.parts(root).await.unwrap(), [root]);
-    assert_eq!(log.uncounted(other).await.unwrap(), [parts[0], parts[1]].into());
+    assert_eq!(log.uncounted(other, 3).await.unwrap(), [parts[0], parts[1]].into());
+    assert_eq!(log.uncounted(other, 2).await.unwrap(), [].into(), "two generations do not reach so far");
 }
 
 #[tokio::test(start_paused = true)]

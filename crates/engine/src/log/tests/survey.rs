@@ -26,8 +26,9 @@ async fn commits_and_packs_are_listed_with_the_time_of_their_put() {
     let expected =
         [(first, put(&format::commit_key(first)).await), (second, put(&format::commit_key(second)).await)];
     assert_eq!(log.commit_times().await.unwrap(), expected.into());
-    assert_eq!(log.uncounted(second).await.unwrap(), [second].into());
-    assert_eq!(log.uncounted(first).await.unwrap(), [].into());
+    assert_eq!(log.uncounted(second, 2).await.unwrap(), [second].into());
+    assert_eq!(log.uncounted(second, 0).await.unwrap(), [].into(), "none is asked for");
+    assert_eq!(log.uncounted(first, 2).await.unwrap(), [].into());
     let modified_ms = put(&pack_key(info.id)).await;
     let there = InBucket { size: info.size, modified_ms, is_object: true };
     assert_eq!(log.packs_there([]).await.unwrap(), [(info.id, there)].into());
@@ -114,6 +115,30 @@ async fn swept_packs_that_still_exist_are_listed_as_committed() {
     let head = log.snapshot(Some(again)).await.unwrap();
     assert!(!head.has_swept(&pack(1)) && head.has_swept(&pack(2)) && !head.has_swept(&pack(3)));
     assert_eq!(log.swept_and_there(&head, &there(&[1])).await.unwrap(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_has_seen_packs_marked_reads_no_old_commit_for_them() {
+    let remote = made().await;
+    let mut log = opened(&remote).await;
+    let first = publish(&mut log, &Commit { packs: vec![info(1)], ..plain(None, 1, &[]) }).await;
+    // Nothing names the other two: they may be a checkpoint's.
+    let marked = mark(&mut log, first, &[pack(1), pack(2), pack(3)]).await;
+    let there = [1, 2, 3].map(|id| (pack(id), InBucket { size: 1, modified_ms: 0, is_object: true })).into();
+    log.snapshot(Some(marked)).await.unwrap();
+    // One of them is an upload's that is finished only now, and is marked anew.
+    let named = publish(&mut log, &Commit { packs: vec![info(2)], ..plain(Some(marked), 1, &[]) }).await;
+    let mut sweep = plain(Some(named), 1, &[]);
+    sweep.prune.swept = vec![pack(1), pack(2), pack(3)];
+    let swept = publish(&mut log, &sweep).await;
+    let head = log.snapshot(Some(swept)).await.unwrap();
+    log.cache.remove(&format::commit_key(first));
+    remote.delete(&format::commit_key(first)).await.unwrap();
+    let found = log.swept_and_there(&head, &there).await.unwrap();
+    assert_eq!(found.iter().map(|info| info.as_ref().clone()).collect::<Vec<_>>(), [info(1), info(2)]);
+    log.forget_gone(&BTreeMap::new());
+    let found = log.swept_and_there(&head, &there).await.unwrap();
+    assert_eq!(found.len(), 1, "the first commit, which is gone now, is asked for");
 }
 
 #[tokio::test(start_paused = true)]

@@ -98,9 +98,10 @@ impl Session<'_> {
     }
 
     async fn swept_and_there(&self, head: &Snapshot) -> Result<Vec<Arc<PackInfo>>, SyncError> {
-        // What stands in commits is added from the commits.
         let bucket = self.log.packs_there([]).await?;
-        Ok(self.log.swept_and_there(head, &bucket).await?)
+        let mut packs = self.log.swept_and_there(head, &bucket).await?;
+        packs.extend(self.log.swept_in_commits(head).await?);
+        Ok(packs)
     }
 
     /// Versions that need a chunk of a pack that is still damaged, or that is gone although

@@ -6,14 +6,15 @@
 //! ones. A crash in between leaves packs that belong to nothing, and a later prune takes them. One
 //! run fetches a bounded number of bytes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::clock::random;
 use crate::content::{FinishedPack, PACK_TARGET, PackBuilder, PackRead, ReadLimits, join_ranges};
-use crate::log::{LogError, Places, Snapshot, pack_key};
-use crate::model::{ChunkSlot, PackId, PackInfo};
+use crate::log::{LogError, Places, pack_key};
+use crate::model::{ChunkSlot, Digest, PackId, PackInfo};
 use crate::remote::{RemoteErrorKind, Span};
 use crate::sync::session::Context;
 use crate::sync::{Phase, Progress, SyncError, Watcher};
@@ -54,12 +55,12 @@ pub(crate) fn needed(packs: &[Arc<PackInfo>], places: &Places) -> Vec<Worn> {
 }
 
 /// Packs that are worth moving, the emptiest first, then small ones if they are many, as many as
-/// one run may. `old` is true for packs old enough to be touched.
-pub(crate) fn worn(state: &Snapshot, places: &Places, old: impl Fn(PackId) -> bool) -> Vec<Worn> {
-    let lasting: Vec<Arc<PackInfo>> =
-        state.lasting().values().filter(|pack| old(pack.id)).map(Arc::clone).collect();
+/// one run may. `lasting` are packs that nobody marks, `old` is true for those old enough to be
+/// touched.
+pub(crate) fn worn(lasting: &[Arc<PackInfo>], places: &Places, old: impl Fn(PackId) -> bool) -> Vec<Worn> {
+    let aged: Vec<Arc<PackInfo>> = lasting.iter().filter(|pack| old(pack.id)).map(Arc::clone).collect();
     let (mut found, mut small) = (Vec::new(), Vec::new());
-    for worn in needed(&lasting, places) {
+    for worn in needed(&aged, places) {
         let (kept, all) = (bytes(&worn.live), bytes(&worn.pack.chunks));
         let dead = all.saturating_sub(kept);
         let share = kept * 100 / all.max(1);
@@ -78,7 +79,21 @@ pub(crate) fn worn(state: &Snapshot, places: &Places, old: impl Fn(PackId) -> bo
         fetched += reads(worn).iter().map(|read| read.range.end - read.range.start).sum::<u64>();
         fetched <= MOST_BYTES
     });
-    within.map(|(_, _, worn)| worn).collect()
+    let mut worn = within.map(|(_, _, worn)| worn).collect();
+    leave_copies(&mut worn, lasting);
+    worn
+}
+
+/// Leaves out the chunks that a pack has which stays: of two copies, the next prune would find one
+/// of no use.
+fn leave_copies(worn: &mut Vec<Worn>, lasting: &[Arc<PackInfo>]) {
+    let moving: BTreeSet<PackId> = worn.iter().map(|worn| worn.pack.id).collect();
+    let chunks: BTreeSet<Digest> = worn.iter().flat_map(|worn| &worn.live).map(|slot| slot.id).collect();
+    let staying = lasting.iter().filter(|pack| !moving.contains(&pack.id)).flat_map(|pack| &pack.chunks);
+    let copies: BTreeSet<Digest> = staying.map(|slot| slot.id).filter(|id| chunks.contains(id)).collect();
+    for worn in worn {
+        worn.live.retain(|slot| !copies.contains(&slot.id));
+    }
 }
 
 fn bytes(slots: &[ChunkSlot]) -> u64 {

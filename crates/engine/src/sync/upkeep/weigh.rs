@@ -92,9 +92,14 @@ impl Session<'_> {
             let there = head.packs.values().filter(there_still).cloned();
             there.partition(|pack| head.marked.contains_key(&pack.id) && !planted(Bug::ReuseMarked))
         };
-        let there = self.log.swept_and_there(head, &bucket).await?;
-        let Needed { places, live, rescue } =
-            self.context.needed_of(&sure, [&lasting, &leaving, &there]).await?;
+        self.log.forget_gone(&bucket);
+        let mut there = self.log.swept_and_there(head, &bucket).await?;
+        let mut needed = self.context.needed_of(&sure, [&lasting, &leaving, &there]).await?;
+        if !needed.places.lost.is_empty() {
+            there.extend(self.log.swept_in_commits(head).await?);
+            needed = self.context.needed_of(&sure, [&lasting, &leaving, &there]).await?;
+        }
+        let Needed { places, live, rescue, sound } = needed;
         let damaged = places.lost.intersection(&must).count();
         let fate = fate(&Bucket {
             state: head,
@@ -106,7 +111,9 @@ impl Session<'_> {
             grace_ms,
         });
         let due = |pack| bucket.get(&pack).is_some_and(|pack| pack.modified_ms + grace_ms <= now_ms);
-        let worn = worn(head, &places, due);
+        let stays = |pack: &Arc<PackInfo>| fate.mark.binary_search(&pack.id).is_err();
+        let staying: Vec<Arc<PackInfo>> = sound.into_iter().filter(stays).collect();
+        let worn = worn(&staying, &places, due);
         let newest = Contents::of(head);
         let stopped = newest.all.keys().any(|digest| places.lost.contains(digest));
         let (chunks, swept) = (places.chunks, there);
@@ -151,8 +158,8 @@ impl Session<'_> {
     ) -> Result<u64, SyncError> {
         let Some(key) = head.key else { return Ok(0) };
         let others = self.log.others_keep(key, self.marker.device, times, now_ms).await?;
-        let uncounted = self.log.uncounted(key).await?;
         let window = window(self.context.settings.retention.keeps().and(others), now_ms);
+        let uncounted = self.log.uncounted(key, window.generations).await?;
         let wanted = horizon(self.log.graph(), key, times, &uncounted, window);
         Ok(if planted(Bug::TakeForeignHorizon) { wanted.max(head.horizon) } else { wanted })
     }
@@ -187,6 +194,8 @@ struct Needed {
     places: Places,
     live: BTreeSet<PackId>,
     rescue: Vec<Worn>,
+    /// The lasting packs, without what their tables are known to lie about.
+    sound: Vec<Arc<PackInfo>>,
 }
 
 impl Context {
@@ -215,7 +224,7 @@ impl Context {
         let doubtful = lasting.iter().chain(&leaving).filter(may_hold).map(|pack| pack.id);
         let live = places.chunks.values().copied().chain(doubtful).collect();
         let rescue = needed(&there, &places);
-        Ok(Needed { places, live, rescue })
+        Ok(Needed { places, live, rescue, sound: lasting })
     }
 }
 
