@@ -25,6 +25,8 @@ pub struct Graph {
     children: BTreeMap<CommitKey, usize>,
     /// Commits without a child.
     heads: BTreeSet<CommitKey>,
+    /// Commits without a parent.
+    roots: BTreeSet<CommitKey>,
 }
 
 impl Graph {
@@ -38,6 +40,9 @@ impl Graph {
         if !self.children.contains_key(&key) {
             self.heads.insert(key);
         }
+        if node.parents.is_empty() {
+            self.roots.insert(key);
+        }
         self.nodes.insert(key, node);
     }
 
@@ -45,6 +50,7 @@ impl Graph {
     pub(super) fn remove(&mut self, key: CommitKey) {
         let Some(node) = self.nodes.remove(&key) else { return };
         self.heads.remove(&key);
+        self.roots.remove(&key);
         for parent in node.parents {
             let left = self.children.get(&parent).map_or(0, |children| children.saturating_sub(1));
             if left > 0 {
@@ -87,6 +93,12 @@ impl Graph {
     #[must_use]
     pub fn heads(&self) -> Vec<CommitKey> {
         self.heads.iter().rev().copied().collect()
+    }
+
+    /// Commits without a parent.
+    #[must_use]
+    pub const fn roots(&self) -> &BTreeSet<CommitKey> {
+        &self.roots
     }
 
     /// A commit and all its ancestors.

@@ -44,8 +44,8 @@ impl Log {
     /// smallest that has a header.
     #[must_use]
     pub fn vault(&self) -> Option<VaultId> {
-        let roots = self.graph.iter().filter(|(_, node)| node.parents.is_empty()).map(|(_, node)| node.vault);
-        roots.min().or_else(|| self.headers.keys().next().copied())
+        let roots = self.graph.roots().iter().filter_map(|root| self.graph.get(*root));
+        roots.map(|node| node.vault).min().or_else(|| self.headers.keys().next().copied())
     }
 
     /// True if `vault` is one of the ids of this vault.

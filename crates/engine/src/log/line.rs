@@ -81,7 +81,7 @@ impl Snapshot {
             Line::Resolved(id, keep) => self.resolved.insert(id, keep).is_none(),
             Line::Horizon(horizon) => std::mem::replace(&mut self.horizon, horizon) == 0,
             Line::Marked(pack, by) => self.marked.insert(pack, by).is_none(),
-            Line::Swept(pack) => self.swept.insert(pack),
+            Line::Swept(pack) => Arc::make_mut(&mut self.swept).insert(pack),
             Line::Void(commit) => self.void.insert(commit),
             Line::GivenUp(content) => self.given_up.insert(content),
             Line::Pack(pack) => self.packs.insert(pack.id, Arc::new(*pack)).is_none(),

@@ -64,8 +64,7 @@ impl OldData {
             if brought.any(|entry| !known.contains(&entry.digest))
                 && let (Some(head), Some(against)) = (side.key, against.key)
             {
-                let past = graph.ancestry(against);
-                void.extend(graph.ancestry(head).into_iter().filter(|key| !past.contains(key)));
+                void.extend(graph.only_in(head, against));
             }
         }
         Ok(Self { lost: places.lost, needed, void: void.into_iter().collect() })

@@ -35,7 +35,7 @@ pub(super) fn sift(graph: &Graph, read: &BTreeMap<CommitKey, Node>) -> Sifted {
     }
     let roots: BTreeSet<CommitKey> =
         whole.iter().filter(|(_, node)| node.parents.is_empty()).map(|(key, _)| *key).collect();
-    let before = graph.iter().filter(|(_, node)| node.parents.is_empty()).count();
+    let before = graph.roots().len();
     let mut choice = Choice { graph, whole: &whole, good: BTreeSet::new() };
     if before + roots.len() <= limits::ROOTS {
         choice.good.extend(whole.keys());

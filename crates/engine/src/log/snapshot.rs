@@ -41,8 +41,9 @@ pub struct Snapshot {
     /// Packs that are no longer needed, each with the commit that marked it. New commits must not
     /// rely on them.
     pub marked: BTreeMap<PackId, CommitKey>,
-    /// Swept packs. Nothing may rely on them any more.
-    pub swept: BTreeSet<PackId>,
+    /// Swept packs. Nothing may rely on them any more. They are many after some years, and states
+    /// share them.
+    pub swept: Arc<BTreeSet<PackId>>,
     /// Oldest generation whose contents are kept; 0 if all are.
     pub horizon: u64,
     /// Commits that relied on swept packs. Only the changes that a merge took over from them count.
@@ -175,7 +176,7 @@ impl Snapshot {
             }
             self.packs.remove(pack);
             self.marked.remove(pack);
-            self.swept.insert(*pack);
+            Arc::make_mut(&mut self.swept).insert(*pack);
         }
         self.packs.extend(packs_of(key, commit).map(|pack| (pack.id, Arc::new(pack))));
         self.marked.extend(commit.prune.marked.iter().map(|pack| (*pack, key)));

@@ -185,9 +185,11 @@ impl Log {
     /// Newest commit before `head` that brought a pack, of those that this device has not agreed
     /// on.
     async fn bringer(&self, head: CommitKey, pack: PackId) -> Result<Option<CommitKey>, LogError> {
-        let known = self.agreed.map(|agreed| self.graph.ancestry(agreed)).unwrap_or_default();
-        let fresh = self.graph.ancestry(head).into_iter().rev().filter(|key| !known.contains(key));
-        for key in fresh.take(MAX_BRINGERS) {
+        let fresh = match self.agreed {
+            Some(agreed) => self.graph.only_in(head, agreed),
+            None => self.graph.ancestry(head),
+        };
+        for key in fresh.into_iter().rev().take(MAX_BRINGERS) {
             if packs_of(key, &self.read_commit(key).await?.1).any(|named| named.id == pack) {
                 return Ok(Some(key));
             }

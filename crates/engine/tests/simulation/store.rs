@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -338,10 +339,14 @@ impl Remote for SimRemote {
         if stale {
             self.trace.mark("remote: stale listing");
         }
+        let begin = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
         let mut rest = bucket
             .objects
-            .iter()
-            .filter(|(key, _)| key.starts_with(prefix) && after.is_none_or(|after| key.as_str() > after))
+            .range::<str, _>((begin, Bound::Unbounded))
+            .take_while(|(key, _)| key.starts_with(prefix))
             .filter(|(_, (_, at))| !stale || *at < newest)
             .map(|(key, (body, _))| bucket.object(key, body));
         let objects: Vec<Object> = rest.by_ref().take(bucket.page).collect();

@@ -27,7 +27,7 @@ fn a_fork_has_two_heads_and_one_nearest_ancestor() {
 
 proptest! {
     #[test]
-    fn heads_are_the_commits_that_no_known_one_builds_on(
+    fn heads_are_the_commits_that_no_known_one_builds_on_and_roots_build_on_none(
         steps in prop::collection::vec((0_u8..12, prop::option::weighted(0.7, (0_u8..12, 0_u8..12))), 1..40),
     ) {
         let mut graph = Graph::default();
@@ -35,7 +35,11 @@ proptest! {
             let key = |at| key(u64::from(at), at);
             match parents {
                 Some((one, other)) => {
-                    let parents = if one == other { vec![key(one)] } else { vec![key(one), key(other)] };
+                    let parents = match one.cmp(&other) {
+                        std::cmp::Ordering::Less => vec![key(one), key(other)],
+                        std::cmp::Ordering::Equal => vec![key(one)],
+                        std::cmp::Ordering::Greater => Vec::new(),
+                    };
                     graph.insert(key(at), Node { parents, vault: VaultId::from_bytes([0; 16]) });
                 }
                 None => graph.remove(key(at)),
@@ -44,6 +48,8 @@ proptest! {
             let expected: Vec<CommitKey> =
                 graph.nodes.keys().rev().filter(|key| !is_parent(key)).copied().collect();
             prop_assert_eq!(graph.heads(), expected);
+            let first = graph.nodes.iter().filter(|(_, node)| node.parents.is_empty());
+            prop_assert_eq!(graph.roots(), &first.map(|(key, _)| *key).collect::<BTreeSet<_>>());
         }
     }
 }

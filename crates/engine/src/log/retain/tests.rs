@@ -114,7 +114,7 @@ proptest! {
             }
             if *needed && *named && !swept { live.insert(id); }
             if *of_checkpoint { checkpoints.insert(id); }
-            if *swept { state.swept.insert(id); } else if *marked {
+            if *swept { Arc::make_mut(&mut state.swept).insert(id); } else if *marked {
                 state.marked.insert(id, key(u64::from(number), number));
                 times.extend(marked_at.map(|at| (key(u64::from(number), number), at)));
             }

@@ -82,7 +82,7 @@ fn a_merge_repeats_exactly_what_the_winner_lacks() {
     winner.recipes.insert(entry("same").digest, recipe(1));
     loser.packs = packs([1, 2, 3]);
     winner.packs = packs([2]);
-    winner.swept.insert(pack(3));
+    Arc::make_mut(&mut winner.swept).insert(pack(3));
     for id in [1, 2] {
         loser.resolved.insert(ConflictId::from_bytes([id; 32]), Keep::Mine);
     }

@@ -103,7 +103,7 @@ async fn a_late_checkpoint_with_swept_packs_is_deleted() {
     log.refresh(Depth::Whole).await.unwrap();
     let mut state = log.snapshot(Some(head)).await.unwrap().as_ref().clone();
     assert_eq!(log.delete_old_checkpoints(i64::MAX, &state).await.unwrap(), 0, "the newest stay");
-    state.swept = log.checkpoint_packs().await.unwrap().unwrap();
+    state.swept = Arc::new(log.checkpoint_packs().await.unwrap().unwrap());
     assert_eq!(log.delete_old_checkpoints(0, &state).await.unwrap(), 1);
     assert!(keys(&remote).iter().all(|key| !key.starts_with("checkpoints/")));
     assert_eq!(state_of(&mut opened(&remote).await).await.2, Some(head));
