@@ -3,6 +3,7 @@ import json, pathlib, socketserver, struct, sys, tempfile, threading, unittest
 import xml.etree.ElementTree as xml
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import decade
 from compare import document, lines, medians, meter, plots, proxy, report, svg, tables, vault
 
 
@@ -47,6 +48,24 @@ class Figures(unittest.TestCase):
     def test_figures_have_units(self):
         said = [tables.figure(*pair) for pair in [("wall", 0.066), ("wall", 13.6), ("peak", 72.4e6), ("up", 5900), ("up", 105e3), ("up", 1.31e6), ("requests", 2006), ("up", None)]]
         self.assertEqual(said, ["0.07 s", "13.6 s", "72 MB", "5.9 kB", "105 kB", "1.31 MB", "2,006", "–"])
+
+
+class Decade(unittest.TestCase):
+    TOLD = """running 1 test
+| years | commits | KB | checkpoints | KB | packs | KB | a start: requests | a save | a new device | real time, s |
+|---|---|---|---|---|---|---|---|---|---|---|
+| 0.08 | 169 | 237 | 3 | 1 | 44 | 324 | 1 | 5 | 62 | 1 |
+| 10.00 | 19522 | 30752 | 3 | 11 | 63 | 3794 | 20 | 4 | 151 | 565 |
+"""
+
+    def test_what_the_simulation_tells_becomes_a_table_and_a_plot(self):
+        rows = decade.parsed(self.TOLD)
+        self.assertEqual([(row["commits"], row["join"]) for row in rows], [(169, 62), (19522, 151)])
+        written = decade.table(rows).splitlines()
+        self.assertEqual(len({row.count("|") for row in written}), 1)
+        self.assertEqual(written[-1], "| 10.0 | 19,522 | 30.8 | 3 | 63 | 3.8 | 20 | 4 | 151 |")
+        root = xml.fromstring(decade.plot(rows))
+        self.assertEqual(len(root.findall(".//{http://www.w3.org/2000/svg}path")), 5)
 
 
 class Drawings(unittest.TestCase):

@@ -17,12 +17,18 @@ use crate::support::forged;
 const GRACE: Duration = Duration::from_secs(7 * 24 * 3600);
 const NAMES: [&str; 5] = ["a1", "a2", "a3", "a4", "a5"];
 
-/// A device that keeps everything, and five generations of one file.
-async fn world(folder: &std::path::Path) -> (Bucket, Device) {
+/// A device that keeps everything.
+async fn keeper(folder: &std::path::Path) -> (Bucket, Device) {
     let bucket = Bucket::new();
     let mut one = bucket.device(folder, "one").await;
     one.retention = Retention { generations: 100, age: 365 * DAY, grace: GRACE };
     one.restart();
+    (bucket, one)
+}
+
+/// The same with five generations of one file.
+async fn world(folder: &std::path::Path) -> (Bucket, Device) {
+    let (bucket, mut one) = keeper(folder).await;
     edits(&mut one, "traces/a.json", &NAMES).await;
     bucket.pass(8 * DAY);
     (bucket, one)
@@ -109,6 +115,29 @@ async fn a_mark_and_a_sweep_by_a_stranger_delete_nothing_that_is_kept() {
     prune(&mut one).await;
     assert!(before.is_subset(&bucket.packs()), "nobody here knew that they were to go");
     nothing_is_lost(&bucket, &mut one, folder.path()).await;
+}
+
+#[tokio::test]
+async fn a_mark_on_what_is_swept_hides_it_from_nobody() {
+    for restarts in [false, true] {
+        let folder = fresh_folder();
+        let (bucket, mut one) = keeper(folder.path()).await;
+        edits(&mut one, "traces/a.json", &NAMES[..4]).await;
+        // What stands is not among them, so that nothing else stops a prune.
+        let old = packs(&bucket);
+        edits(&mut one, "traces/a.json", &NAMES[4..]).await;
+        bucket.pass(8 * DAY);
+        let marks = |commit: &mut Commit| commit.prune.marked.clone_from(&old);
+        forge(&bucket, marks).await;
+        one.sync().await;
+        bucket.pass(8 * DAY);
+        forge(&bucket, |commit| commit.prune.swept.clone_from(&old)).await;
+        forge(&bucket, marks).await;
+        if restarts {
+            one.restart();
+        }
+        nothing_is_lost(&bucket, &mut one, folder.path()).await;
+    }
 }
 
 #[tokio::test]

@@ -2,9 +2,12 @@
 //!
 //! The newest state does not name a swept pack any more, and what it holds is asked for until it is
 //! deleted: something may need it after all. A pack is marked for a grace period before it is swept,
-//! so a process that goes on looking knows it from then. What no commit had named by then (a
-//! checkpoint's pack, or one of an upload that was not finished) only a commit since can name. Of a
-//! pack that this process has not seen marked, the commits of the whole history tell.
+//! so a process that goes on looking knows it from then. Of others the commits of the whole history
+//! tell: one of them names it, or none does, and it is a checkpoint's, or an upload's that was not
+//! finished. They are read once.
+//!
+//! Whoever can write to the bucket can mark anything at any time. So a pack that a state marks and
+//! does not name is not taken for one that no commit names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,35 +16,45 @@ use futures_util::StreamExt;
 
 use super::enclosed::packs_of;
 use super::retain::InBucket;
-use super::{Log, LogError, Snapshot};
+use super::{Graph, Log, LogError, Snapshot};
 use crate::model::{CommitKey, PackId, PackInfo};
 
-/// Packs that a state marked that was looked at.
-pub(super) type Leaving = BTreeMap<PackId, Marked>;
+/// Packs that are remembered from when they were marked, at most. A prune forgets those that are
+/// gone.
+const MOST: usize = 4096;
 
-/// What was known of a marked pack.
-#[derive(Debug, Clone)]
-pub(super) struct Marked {
-    /// Newest state that marks it, of those that were looked at.
-    state: CommitKey,
-    /// The pack; none if no commit up to that one names it.
-    pack: Option<Arc<PackInfo>>,
+/// What is known of packs that leave.
+#[derive(Debug, Default)]
+pub(super) struct Leaving {
+    /// Packs, each with a commit in whose past it is named.
+    named: BTreeMap<PackId, (CommitKey, Arc<PackInfo>)>,
+    /// Packs that no commit of a past names, each with the commit whose past was read.
+    unnamed: BTreeMap<PackId, CommitKey>,
+    /// Packs in commits that a prune has weighed since their sweep.
+    weighed: BTreeSet<PackId>,
+}
+
+/// The commits among `some` that `head` builds on.
+fn past_of(graph: &Graph, head: CommitKey, some: impl Iterator<Item = CommitKey>) -> BTreeSet<CommitKey> {
+    let distinct: BTreeSet<CommitKey> = some.collect();
+    distinct.into_iter().filter(|key| graph.descends(head, *key)).collect()
 }
 
 impl Log {
     /// Remembers what the packs hold that a state marks.
     pub(super) fn remember_leaving(&mut self, state: &Snapshot) {
         let Some(key) = state.key else { return };
-        for pack in state.marked.keys() {
-            if self.leaving.get(pack).is_none_or(|known| known.state < key) {
-                self.leaving.insert(*pack, Marked { state: key, pack: state.packs.get(pack).cloned() });
+        for pack in state.marked.keys().filter(|pack| !state.swept.contains(*pack)) {
+            if let Some(info) = state.packs.get(pack).filter(|_| self.leaving.named.len() < MOST) {
+                self.leaving.named.entry(*pack).or_insert_with(|| (key, Arc::clone(info)));
             }
         }
     }
 
     /// Forgets packs that are not `there` any more.
     pub fn forget_gone(&mut self, there: &BTreeMap<PackId, InBucket>) {
-        self.leaving.retain(|pack, _| there.contains_key(pack));
+        self.leaving.named.retain(|pack, _| there.contains_key(pack));
+        self.leaving.unnamed.retain(|pack, _| there.contains_key(pack));
     }
 
     /// Objects in the bucket (`there`) whose packs are swept from the state of `head`.
@@ -49,45 +62,65 @@ impl Log {
     /// # Errors
     /// Errors of the remote, for commits that are not in the cache.
     pub async fn swept_and_there(
-        &self,
+        &mut self,
         head: &Snapshot,
         there: &BTreeMap<PackId, InBucket>,
     ) -> Result<Vec<Arc<PackInfo>>, LogError> {
         let Some(key) = head.key else { return Ok(Vec::new()) };
-        let (mut packs, mut unnamed) = (Vec::new(), BTreeSet::new());
-        let mut commits = BTreeSet::new();
-        let mut oldest = Some(key);
+        let Leaving { named, unnamed, .. } = &self.leaving;
+        let places = named.values().map(|(at, _)| *at).chain(unnamed.values().copied());
+        let past = past_of(&self.graph, key, places);
+        let (mut packs, mut unknown, mut read) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
         for pack in there.keys().copied().filter(|pack| head.has_swept(pack)) {
-            let marked = self.leaving.get(&pack).filter(|marked| self.graph.descends(key, marked.state));
-            if let Some(known) = marked.and_then(|marked| marked.pack.as_ref()) {
+            if let Some((_, known)) = named.get(&pack).filter(|(at, _)| past.contains(at)) {
                 packs.push(Arc::clone(known));
             } else {
-                unnamed.insert(pack);
-                oldest = oldest.min(marked.map(|marked| marked.state));
+                unknown.insert(pack);
+                read.insert(unnamed.get(&pack).copied().filter(|at| past.contains(at)));
             }
         }
-        if !unnamed.is_empty() {
-            commits = match oldest {
-                Some(oldest) => self.graph.only_in(key, oldest),
+        let mut commits = BTreeSet::new();
+        for read in read {
+            commits.extend(match read {
+                Some(read) => self.graph.only_in(key, read),
                 None => self.graph.ancestry(key),
-            };
+            });
         }
-        packs.extend(self.named(commits, &unnamed).await?);
+        for pack in self.named(commits, &unknown).await? {
+            unknown.remove(&pack.id);
+            self.leaving.named.insert(pack.id, (key, Arc::clone(&pack)));
+            packs.push(pack);
+        }
+        self.leaving.unnamed.extend(unknown.into_iter().map(|pack| (pack, key)));
         packs.sort_by_key(|pack| pack.id);
         Ok(packs)
     }
 
     /// Packs that are swept from the state of `head` and stand in commits, which stay. They are
-    /// many after some years.
+    /// many after some years: only those that no prune has weighed since, unless `all` are asked
+    /// for.
     ///
     /// # Errors
     /// Errors of the remote, for commits that are not in the cache.
-    pub async fn swept_in_commits(&self, head: &Snapshot) -> Result<Vec<Arc<PackInfo>>, LogError> {
+    pub async fn swept_in_commits(&self, head: &Snapshot, all: bool) -> Result<Vec<Arc<PackInfo>>, LogError> {
         let Some(key) = head.key else { return Ok(Vec::new()) };
         let mut holders = self.graph.ancestry(key);
-        holders.retain(|key| head.has_swept(&PackId::within(key.id)));
+        holders.retain(|key| {
+            let pack = PackId::within(key.id);
+            head.has_swept(&pack) && (all || !self.leaving.weighed.contains(&pack))
+        });
         let wanted = holders.iter().map(|key| PackId::within(key.id)).collect();
         self.named(holders, &wanted).await
+    }
+
+    /// Remembers swept packs of which nothing is needed: no commit may rely on them since.
+    pub fn note_weighed(&mut self, packs: &[Arc<PackInfo>]) {
+        self.leaving.weighed.extend(packs.iter().map(|pack| pack.id));
+    }
+
+    /// Has the next look ask for all packs in commits again.
+    pub fn forget_weighed(&mut self) {
+        self.leaving.weighed.clear();
     }
 
     /// The `wanted` packs that these commits name. One that cannot be read names none.
@@ -97,6 +130,7 @@ impl Log {
         wanted: &BTreeSet<PackId>,
     ) -> Result<Vec<Arc<PackInfo>>, LogError> {
         let mut packs = BTreeMap::new();
+        let commits = if wanted.is_empty() { BTreeSet::new() } else { commits };
         let mut reads = std::pin::pin!(self.reads(commits));
         while let Some(read) = reads.next().await {
             let (key, commit) = match read {

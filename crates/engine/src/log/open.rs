@@ -69,7 +69,7 @@ impl Log {
             asides: Notes::default(),
             holders: Arc::default(),
             turn: 0,
-            leaving: Leaving::new(),
+            leaving: Leaving::default(),
         }
     }
 

@@ -93,10 +93,21 @@ impl Log {
         generations: u64,
     ) -> Result<BTreeSet<CommitKey>, LogError> {
         let (mut uncounted, mut pushes, mut counted) = (BTreeSet::new(), BTreeSet::new(), 0);
+        // So many there cannot be.
+        if generations > head.seq {
+            return Ok(uncounted);
+        }
         let mut reads = std::pin::pin!(self.reads(self.first_parents(head)));
         while counted < generations
             && let Some((key, commit)) = reads.try_next().await?
         {
+            if commit.parents.len() > 1 {
+                // The last part of a push may have lost.
+                let mut brought = std::pin::pin!(self.reads(self.graph.brought(key)));
+                while let Some((_, lost)) = brought.try_next().await? {
+                    pushes.extend(pushed_as(&lost));
+                }
+            }
             // The newest comes first: of a push, that is the last part.
             let is_earlier_part = pushed_as(&commit).is_some_and(|push| !pushes.insert(push));
             if commit.kind == CommitKind::Prune || is_earlier_part {

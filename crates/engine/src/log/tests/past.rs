@@ -132,6 +132,7 @@ async fn the_commits_of_one_push_are_one_entry() {
     }
     assert_eq!(log.parts(root).await.unwrap(), [root]);
     assert_eq!(log.uncounted(other, 3).await.unwrap(), [parts[0], parts[1]].into());
+    assert_eq!(log.uncounted(other, u64::MAX).await.unwrap(), [].into(), "it has not so many");
     assert_eq!(log.uncounted(other, 2).await.unwrap(), [].into(), "two generations do not reach so far");
 }
 

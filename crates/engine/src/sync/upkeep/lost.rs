@@ -97,10 +97,10 @@ impl Session<'_> {
         Ok(lost.iter().any(|content| !gone.contains(content)))
     }
 
-    async fn swept_and_there(&self, head: &Snapshot) -> Result<Vec<Arc<PackInfo>>, SyncError> {
+    async fn swept_and_there(&mut self, head: &Snapshot) -> Result<Vec<Arc<PackInfo>>, SyncError> {
         let bucket = self.log.packs_there([]).await?;
         let mut packs = self.log.swept_and_there(head, &bucket).await?;
-        packs.extend(self.log.swept_in_commits(head).await?);
+        packs.extend(self.log.swept_in_commits(head, true).await?);
         Ok(packs)
     }
 

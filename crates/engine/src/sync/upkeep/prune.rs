@@ -267,6 +267,7 @@ impl Session<'_> {
             return Ok(false);
         }
         let Fate { mut mark, unmark, sweep, .. } = looked.fate.clone();
+        self.context.leave_copies(&mut looked.worn, &looked.staying).await?;
         let moved = self.context.repack(looked.worn.clone(), self.watcher).await?;
         mark.extend(&moved.left);
         mark.sort();
@@ -333,6 +334,7 @@ impl Session<'_> {
         if head.swept.is_empty() {
             return Ok(false);
         }
+        self.log.forget_weighed();
         let looked = self.look_for_old(&head, true).await?;
         self.move_needed(&head, looked.rescue).await
     }

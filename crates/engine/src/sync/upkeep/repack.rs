@@ -12,7 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::clock::random;
-use crate::content::{FinishedPack, PACK_TARGET, PackBuilder, PackRead, ReadLimits, join_ranges};
+use crate::content::{ChunkIndex, FinishedPack, PACK_TARGET, PackBuilder, PackRead, ReadLimits, join_ranges};
 use crate::log::{LogError, Places, pack_key};
 use crate::model::{ChunkSlot, Digest, PackId, PackInfo};
 use crate::remote::{RemoteErrorKind, Span};
@@ -79,21 +79,20 @@ pub(crate) fn worn(lasting: &[Arc<PackInfo>], places: &Places, old: impl Fn(Pack
         fetched += reads(worn).iter().map(|read| read.range.end - read.range.start).sum::<u64>();
         fetched <= MOST_BYTES
     });
-    let mut worn = within.map(|(_, _, worn)| worn).collect();
-    leave_copies(&mut worn, lasting);
-    worn
+    within.map(|(_, _, worn)| worn).collect()
 }
 
-/// Leaves out the chunks that a pack has which stays: of two copies, the next prune would find one
-/// of no use.
-fn leave_copies(worn: &mut Vec<Worn>, lasting: &[Arc<PackInfo>]) {
+/// The chunks that lie in a `worn` pack and in one of `packs`, at the places in those.
+fn copies(worn: &[Worn], packs: &[Arc<PackInfo>]) -> ChunkIndex {
     let moving: BTreeSet<PackId> = worn.iter().map(|worn| worn.pack.id).collect();
     let chunks: BTreeSet<Digest> = worn.iter().flat_map(|worn| &worn.live).map(|slot| slot.id).collect();
-    let staying = lasting.iter().filter(|pack| !moving.contains(&pack.id)).flat_map(|pack| &pack.chunks);
-    let copies: BTreeSet<Digest> = staying.map(|slot| slot.id).filter(|id| chunks.contains(id)).collect();
-    for worn in worn {
-        worn.live.retain(|slot| !copies.contains(&slot.id));
-    }
+    let staying = packs.iter().filter(|pack| !moving.contains(&pack.id));
+    let copies = staying.filter_map(|pack| {
+        let copies: Vec<ChunkSlot> =
+            pack.chunks.iter().filter(|slot| chunks.contains(&slot.id)).copied().collect();
+        (!copies.is_empty()).then(|| Arc::new(PackInfo { chunks: copies, ..pack.as_ref().clone() }))
+    });
+    copies.collect()
 }
 
 fn bytes(slots: &[ChunkSlot]) -> u64 {
@@ -114,6 +113,23 @@ fn reads(worn: &Worn) -> Vec<PackRead> {
 }
 
 impl Context {
+    /// Leaves out the chunks that one of the `staying` packs gives: of two copies, the next prune
+    /// would find one of no use. What a table says is not enough for that.
+    pub(crate) async fn leave_copies(
+        &self,
+        worn: &mut [Worn],
+        staying: &[Arc<PackInfo>],
+    ) -> Result<(), SyncError> {
+        let copies = copies(worn, staying);
+        let live = worn.iter().flat_map(|worn| &worn.live).map(|slot| slot.id);
+        let copied: BTreeSet<Digest> = live.filter(|id| copies.contains(id)).collect();
+        let missing = self.not_there(&copies, copied.iter().copied()).await?;
+        for worn in worn {
+            worn.live.retain(|slot| !copied.contains(&slot.id) || missing.contains(&slot.id));
+        }
+        Ok(())
+    }
+
     /// Puts the needed chunks of `worn` packs into new ones. A pack of which one cannot be read is
     /// left alone.
     pub(crate) async fn repack(&self, worn: Vec<Worn>, watcher: &dyn Watcher) -> Result<Moved, SyncError> {

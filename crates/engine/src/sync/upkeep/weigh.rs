@@ -37,6 +37,8 @@ pub(super) struct Looked {
     pub swept: Vec<Arc<PackInfo>>,
     /// Packs of which little is needed.
     pub worn: Vec<Worn>,
+    /// Packs that nobody marks, those among them.
+    pub staying: Vec<Arc<PackInfo>>,
     /// Swept packs that are still there, and of which something is needed after all.
     pub rescue: Vec<Worn>,
     pub damaged: usize,
@@ -93,11 +95,15 @@ impl Session<'_> {
             there.partition(|pack| head.marked.contains_key(&pack.id) && !planted(Bug::ReuseMarked))
         };
         self.log.forget_gone(&bucket);
-        let mut there = self.log.swept_and_there(head, &bucket).await?;
+        let objects = self.log.swept_and_there(head, &bucket).await?;
+        let mut there = with_those(&objects, self.log.swept_in_commits(head, false).await?);
         let mut needed = self.context.needed_of(&sure, [&lasting, &leaving, &there]).await?;
         if !needed.places.lost.is_empty() {
-            there.extend(self.log.swept_in_commits(head).await?);
+            there = with_those(&objects, self.log.swept_in_commits(head, true).await?);
             needed = self.context.needed_of(&sure, [&lasting, &leaving, &there]).await?;
+        }
+        if needed.rescue.is_empty() {
+            self.log.note_weighed(&there);
         }
         let Needed { places, live, rescue, sound } = needed;
         let damaged = places.lost.intersection(&must).count();
@@ -116,7 +122,7 @@ impl Session<'_> {
         let worn = worn(&staying, &places, due);
         let newest = Contents::of(head);
         let stopped = newest.all.keys().any(|digest| places.lost.contains(digest));
-        let (chunks, swept) = (places.chunks, there);
+        let (chunks, swept) = (places.chunks, objects);
         let mut looked = Looked {
             bucket,
             horizon,
@@ -126,6 +132,7 @@ impl Session<'_> {
             chunks,
             swept,
             worn,
+            staying,
             rescue,
             damaged,
             stopped,
@@ -226,6 +233,14 @@ impl Context {
         let rescue = needed(&there, &places);
         Ok(Needed { places, live, rescue, sound: lasting })
     }
+}
+
+/// Swept packs that are objects, and those in commits that are no object besides.
+fn with_those(objects: &[Arc<PackInfo>], in_commits: Vec<Arc<PackInfo>>) -> Vec<Arc<PackInfo>> {
+    let is_object = |pack: &Arc<PackInfo>| objects.iter().any(|object| object.id == pack.id);
+    let mut all = objects.to_vec();
+    all.extend(in_commits.into_iter().filter(|pack| !is_object(pack)));
+    all
 }
 
 /// Packs without the chunks that `is_out` names.

@@ -23,18 +23,14 @@ fn pack(id: u8, chunks: &[(u8, u32)]) -> Arc<PackInfo> {
 }
 
 #[test]
-fn a_chunk_that_another_pack_keeps_is_not_moved() {
-    // Chunk 1 is placed in the first pack, of which little else is needed, and lies in the second.
-    let packs = [pack(1, &[(1, 10), (2, 10), (9, 100)]), pack(2, &[(1, 10), (3, 100)])];
-    let mut places = Places::default();
-    for (chunk, at) in [(1, 0), (2, 0), (3, 1)] {
-        places.chunks.insert(Digest::from_bytes([chunk; 32]), packs[at].id);
-    }
-    let moved = |packs: &[Arc<PackInfo>]| -> Vec<(PackId, Vec<Digest>)> {
-        let worn = worn(packs, &places, |_| true).into_iter();
-        worn.map(|worn| (worn.pack.id, worn.live.iter().map(|slot| slot.id).collect())).collect()
+fn copies_are_what_another_pack_has_that_does_not_move() {
+    let packs = [pack(1, &[(1, 10), (2, 10)]), pack(2, &[(1, 10), (3, 100)]), pack(3, &[(2, 10)])];
+    let worn = |at: usize| Worn { pack: Arc::clone(&packs[at]), live: packs[at].chunks.clone() };
+    let found = |worn: &[Worn]| -> Vec<u8> {
+        let copies = copies(worn, &packs);
+        (1..=3).filter(|id| copies.contains(&Digest::from_bytes([*id; 32]))).collect()
     };
-    assert_eq!(moved(&packs), [(packs[0].id, vec![Digest::from_bytes([2; 32])])]);
-    let both = vec![Digest::from_bytes([1; 32]), Digest::from_bytes([2; 32])];
-    assert_eq!(moved(&packs[..1]), [(packs[0].id, both)], "nowhere else");
+    assert_eq!(found(&[worn(0)]), [1, 2]);
+    assert_eq!(found(&[worn(0), worn(2)]), [1], "the other copy moves, too");
+    assert_eq!(found(&[worn(1)]), [1], "and nothing that is not asked for");
 }
