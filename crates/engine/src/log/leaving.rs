@@ -34,6 +34,13 @@ pub(super) struct Leaving {
     weighed: BTreeSet<PackId>,
 }
 
+/// Packs that commits name.
+struct Named {
+    packs: Vec<Arc<PackInfo>>,
+    /// True if all of those commits could be read.
+    is_all: bool,
+}
+
 /// The commits among `some` that `head` builds on.
 fn past_of(graph: &Graph, head: CommitKey, some: impl Iterator<Item = CommitKey>) -> BTreeSet<CommitKey> {
     let distinct: BTreeSet<CommitKey> = some.collect();
@@ -86,12 +93,15 @@ impl Log {
                 None => self.graph.ancestry(key),
             });
         }
-        for pack in self.named(commits, &unknown).await? {
+        let Named { packs: found, is_all } = self.named(commits, &unknown).await?;
+        for pack in found {
             unknown.remove(&pack.id);
             self.leaving.named.insert(pack.id, (key, Arc::clone(&pack)));
             packs.push(pack);
         }
-        self.leaving.unnamed.extend(unknown.into_iter().map(|pack| (pack, key)));
+        if is_all {
+            self.leaving.unnamed.extend(unknown.into_iter().map(|pack| (pack, key)));
+        }
         packs.sort_by_key(|pack| pack.id);
         Ok(packs)
     }
@@ -110,7 +120,7 @@ impl Log {
             head.has_swept(&pack) && (all || !self.leaving.weighed.contains(&pack))
         });
         let wanted = holders.iter().map(|key| PackId::within(key.id)).collect();
-        self.named(holders, &wanted).await
+        Ok(self.named(holders, &wanted).await?.packs)
     }
 
     /// Remembers swept packs of which nothing is needed: no commit may rely on them since.
@@ -128,19 +138,22 @@ impl Log {
         &self,
         commits: BTreeSet<CommitKey>,
         wanted: &BTreeSet<PackId>,
-    ) -> Result<Vec<Arc<PackInfo>>, LogError> {
-        let mut packs = BTreeMap::new();
+    ) -> Result<Named, LogError> {
+        let (mut packs, mut is_all) = (BTreeMap::new(), true);
         let commits = if wanted.is_empty() { BTreeSet::new() } else { commits };
         let mut reads = std::pin::pin!(self.reads(commits));
         while let Some(read) = reads.next().await {
             let (key, commit) = match read {
                 // A pack that it alone knows cannot be put back, and the others can.
-                Err(error) if error.is_of_a_place() => continue,
+                Err(error) if error.is_of_a_place() => {
+                    is_all = false;
+                    continue;
+                }
                 read => read?,
             };
             let named = packs_of(key, &commit).filter(|pack| wanted.contains(&pack.id));
             packs.extend(named.map(|pack| (pack.id, Arc::new(pack))));
         }
-        Ok(packs.into_values().collect())
+        Ok(Named { packs: packs.into_values().collect(), is_all })
     }
 }

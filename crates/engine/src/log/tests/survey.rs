@@ -132,6 +132,7 @@ async fn a_process_that_has_seen_packs_marked_reads_no_old_commit_for_them() {
     sweep.prune.swept = vec![pack(1), pack(2), pack(3)];
     let swept = publish(&mut log, &sweep).await;
     let head = log.snapshot(Some(swept)).await.unwrap();
+    let bytes = log.cache.get(&format::commit_key(first)).unwrap();
     log.cache.remove(&format::commit_key(first));
     remote.delete(&format::commit_key(first)).await.unwrap();
     let found = log.swept_and_there(&head, &there).await.unwrap();
@@ -139,6 +140,9 @@ async fn a_process_that_has_seen_packs_marked_reads_no_old_commit_for_them() {
     log.forget_gone(&BTreeMap::new());
     let found = log.swept_and_there(&head, &there).await.unwrap();
     assert_eq!(found.len(), 1, "the first commit, which is gone now, is asked for");
+    remote.put(&format::commit_key(first), bytes.into()).await.unwrap();
+    let found = log.swept_and_there(&head, &there).await.unwrap();
+    assert_eq!(found.len(), 2, "and it is asked for again until it is back");
 }
 
 #[tokio::test(start_paused = true)]
