@@ -4,7 +4,7 @@
 Runs the simulation (`--decade`), and writes its table and a plot into docs/SCALE.md. 20,000 saves take some ten minutes of one
 core; the time grows with their square, since the simulation itself looks at all of its disks.
 """
-import argparse, pathlib, subprocess
+import argparse, pathlib, subprocess, sys
 
 from compare.document import filled
 from compare.svg import Picture
@@ -61,13 +61,21 @@ def plot(rows):
     return picture.render()
 
 
+def told(command):
+    """What the simulation says; ends with that if it fails."""
+    done = subprocess.run(command, cwd=HERE.parent, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        sys.exit(done.stdout)
+    return done.stdout
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--saves", type=int, default=20_000, help="saves of the decade (default 20,000)")
     parser.add_argument("--from", dest="found", type=pathlib.Path, help="simulate nothing: take the table from this file")
     arguments = parser.parse_args()
     command = ["cargo", "test", "-p", "cogzy-engine", "--test", "simulation", "--", "--decade", str(arguments.saves)]
-    text = arguments.found.read_text() if arguments.found else subprocess.run(command, cwd=HERE.parent, check=True, capture_output=True, text=True).stdout
+    text = arguments.found.read_text() if arguments.found else told(command)
     rows = parsed(text)
     document = DOCS / "SCALE.md"
     document.write_text(filled(document.read_text(), {"decade": table(rows)}))

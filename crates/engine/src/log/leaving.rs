@@ -7,7 +7,8 @@
 //! finished. They are read once.
 //!
 //! Whoever can write to the bucket can mark anything at any time. So a pack that a state marks and
-//! does not name is not taken for one that no commit names.
+//! does not name is not taken for one that no commit names. And while a commit cannot be read, what
+//! no other one names may be a pack of its, and stays.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -35,10 +36,12 @@ pub(super) struct Leaving {
 }
 
 /// Packs that commits name.
-struct Named {
-    packs: Vec<Arc<PackInfo>>,
-    /// True if all of those commits could be read.
-    is_all: bool,
+#[derive(Debug, Default)]
+pub struct Named {
+    /// The packs.
+    pub packs: Vec<Arc<PackInfo>>,
+    /// Others, which a commit may name that cannot be read.
+    pub unread: BTreeSet<PackId>,
 }
 
 /// The commits among `some` that `head` builds on.
@@ -72,8 +75,8 @@ impl Log {
         &mut self,
         head: &Snapshot,
         there: &BTreeMap<PackId, InBucket>,
-    ) -> Result<Vec<Arc<PackInfo>>, LogError> {
-        let Some(key) = head.key else { return Ok(Vec::new()) };
+    ) -> Result<Named, LogError> {
+        let Some(key) = head.key else { return Ok(Named::default()) };
         let Leaving { named, unnamed, .. } = &self.leaving;
         let places = named.values().map(|(at, _)| *at).chain(unnamed.values().copied());
         let past = past_of(&self.graph, key, places);
@@ -93,17 +96,17 @@ impl Log {
                 None => self.graph.ancestry(key),
             });
         }
-        let Named { packs: found, is_all } = self.named(commits, &unknown).await?;
-        for pack in found {
+        let found = self.named(commits, &unknown).await?;
+        for pack in &found.packs {
             unknown.remove(&pack.id);
-            self.leaving.named.insert(pack.id, (key, Arc::clone(&pack)));
-            packs.push(pack);
+            self.leaving.named.insert(pack.id, (key, Arc::clone(pack)));
         }
-        if is_all {
+        if found.unread.is_empty() {
             self.leaving.unnamed.extend(unknown.into_iter().map(|pack| (pack, key)));
         }
+        packs.extend(found.packs);
         packs.sort_by_key(|pack| pack.id);
-        Ok(packs)
+        Ok(Named { packs, unread: found.unread })
     }
 
     /// Packs that are swept from the state of `head` and stand in commits, which stay. They are
@@ -112,8 +115,13 @@ impl Log {
     ///
     /// # Errors
     /// Errors of the remote, for commits that are not in the cache.
-    pub async fn swept_in_commits(&self, head: &Snapshot, all: bool) -> Result<Vec<Arc<PackInfo>>, LogError> {
+    pub async fn swept_in_commits(
+        &mut self,
+        head: &Snapshot,
+        all: bool,
+    ) -> Result<Vec<Arc<PackInfo>>, LogError> {
         let Some(key) = head.key else { return Ok(Vec::new()) };
+        self.leaving.weighed.retain(|pack| head.has_swept(pack));
         let mut holders = self.graph.ancestry(key);
         holders.retain(|key| {
             let pack = PackId::within(key.id);
@@ -133,20 +141,20 @@ impl Log {
         self.leaving.weighed.clear();
     }
 
-    /// The `wanted` packs that these commits name. One that cannot be read names none.
+    /// The `wanted` packs that these commits name.
     async fn named(
         &self,
         commits: BTreeSet<CommitKey>,
         wanted: &BTreeSet<PackId>,
     ) -> Result<Named, LogError> {
-        let (mut packs, mut is_all) = (BTreeMap::new(), true);
+        let (mut packs, mut all_read) = (BTreeMap::new(), true);
         let commits = if wanted.is_empty() { BTreeSet::new() } else { commits };
         let mut reads = std::pin::pin!(self.reads(commits));
         while let Some(read) = reads.next().await {
             let (key, commit) = match read {
                 // A pack that it alone knows cannot be put back, and the others can.
                 Err(error) if error.is_of_a_place() => {
-                    is_all = false;
+                    all_read = false;
                     continue;
                 }
                 read => read?,
@@ -154,6 +162,7 @@ impl Log {
             let named = packs_of(key, &commit).filter(|pack| wanted.contains(&pack.id));
             packs.extend(named.map(|pack| (pack.id, Arc::new(pack))));
         }
-        Ok(Named { packs: packs.into_values().collect(), is_all })
+        let others = wanted.iter().copied().filter(|pack| !all_read && !packs.contains_key(pack));
+        Ok(Named { unread: others.collect(), packs: packs.into_values().collect() })
     }
 }

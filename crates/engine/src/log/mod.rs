@@ -74,6 +74,7 @@ pub use graph::{Graph, Node};
 pub use header::create_vault;
 pub use history::{Past, looks_back};
 use leaving::Leaving;
+pub use leaving::Named;
 pub use lost::HEADS_BEFORE_LIST;
 pub use merge::{Side, merge, virtual_base};
 pub use needs::{Contents, Leaves, Listing, Places};

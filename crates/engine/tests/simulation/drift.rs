@@ -44,9 +44,11 @@ pub fn look() -> Result<usize, String> {
 
 fn bucket() -> Check {
     in_virtual_time(false, |trace| async move {
+        let store = Store::new();
+        store.lock().page = 1000;
         let remote = SimRemote {
             name: "drift".into(),
-            store: Store::new(),
+            store,
             fuse: Fuse::new(),
             trace,
             rng: Arc::new(std::sync::Mutex::new(Rng::new(1))),

@@ -137,6 +137,22 @@ async fn the_commits_of_one_push_are_one_entry() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_push_whose_last_part_lost_in_a_merge_is_no_generation_without_it() {
+    let remote = made().await;
+    let mut log = opened(&remote).await;
+    let root = publish(&mut log, &at(1, None, 1, &[("z", Some("z0"))])).await;
+    let part = publish(&mut log, &at(7, Some(root), 1, &[("a", Some("new"))])).await;
+    publish(&mut log, &at(7, Some(part), 1, &[("b", Some("new"))])).await;
+    let mut other = part;
+    for (time, name) in [(8, "c"), (9, "d")] {
+        other = publish(&mut log, &at(time, Some(other), 2, &[(name, Some("new"))])).await;
+    }
+    let merge = log.settle().await.unwrap().unwrap();
+    assert_eq!(log.graph().first_parent(merge), Some(other), "the longer branch wins");
+    assert_eq!(log.uncounted(merge, merge.seq).await.unwrap(), [part].into());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_look_back_has_the_pushes_that_began_since() {
     let remote = made().await;
     let mut log = opened(&remote).await;

@@ -106,7 +106,7 @@ async fn swept_packs_that_still_exist_are_listed_as_committed() {
     for (ids, expected) in
         [([].as_slice(), vec![]), (&[3], vec![]), (&[2, 3], vec![info(2)]), (&[1, 2], vec![info(1), info(2)])]
     {
-        let found = log.swept_and_there(&head, &there(ids)).await.unwrap();
+        let found = log.swept_and_there(&head, &there(ids)).await.unwrap().packs;
         assert_eq!(found.iter().map(|info| info.as_ref().clone()).collect::<Vec<_>>(), expected);
     }
     // Named again since, it belongs to the state.
@@ -114,7 +114,7 @@ async fn swept_packs_that_still_exist_are_listed_as_committed() {
     let again = publish(&mut log, &again).await;
     let head = log.snapshot(Some(again)).await.unwrap();
     assert!(!head.has_swept(&pack(1)) && head.has_swept(&pack(2)) && !head.has_swept(&pack(3)));
-    assert_eq!(log.swept_and_there(&head, &there(&[1])).await.unwrap(), []);
+    assert_eq!(log.swept_and_there(&head, &there(&[1])).await.unwrap().packs, []);
 }
 
 #[tokio::test(start_paused = true)]
@@ -136,13 +136,19 @@ async fn a_process_that_has_seen_packs_marked_reads_no_old_commit_for_them() {
     log.cache.remove(&format::commit_key(first));
     remote.delete(&format::commit_key(first)).await.unwrap();
     let found = log.swept_and_there(&head, &there).await.unwrap();
-    assert_eq!(found.iter().map(|info| info.as_ref().clone()).collect::<Vec<_>>(), [info(1), info(2)]);
+    assert_eq!(found.packs.iter().map(|info| info.as_ref().clone()).collect::<Vec<_>>(), [info(1), info(2)]);
+    assert_eq!(found.unread, [pack(3)].into(), "of this one it may tell more");
     log.forget_gone(&BTreeMap::new());
     let found = log.swept_and_there(&head, &there).await.unwrap();
-    assert_eq!(found.len(), 1, "the first commit, which is gone now, is asked for");
+    assert_eq!(found.packs.len(), 1);
+    assert_eq!(found.unread, [pack(1), pack(3)].into(), "the first commit, which is gone now, may name them");
     remote.put(&format::commit_key(first), bytes.into()).await.unwrap();
     let found = log.swept_and_there(&head, &there).await.unwrap();
-    assert_eq!(found.len(), 2, "and it is asked for again until it is back");
+    assert_eq!(
+        (found.packs.len(), found.unread),
+        (2, [].into()),
+        "and it is asked for again until it is back"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -99,7 +99,7 @@ impl Session<'_> {
 
     async fn swept_and_there(&mut self, head: &Snapshot) -> Result<Vec<Arc<PackInfo>>, SyncError> {
         let bucket = self.log.packs_there([]).await?;
-        let mut packs = self.log.swept_and_there(head, &bucket).await?;
+        let mut packs = self.log.swept_and_there(head, &bucket).await?.packs;
         packs.extend(self.log.swept_in_commits(head, true).await?);
         Ok(packs)
     }

@@ -227,13 +227,18 @@ impl Session<'_> {
         let head = self.log.graph().heads().first().copied();
         let head = self.log.snapshot(head).await?;
         let looked = self.look_for_old(&head, false).await?;
+        // Other heads may need what this one does not.
+        self.log.forget_weighed();
         let mut pruned = told(&looked, &head);
         pruned.dry_run = true;
         if self.log.is_doubtful() {
             return Ok(self.nothing(pruned));
         }
         let marked = self.leaving(&head, &looked)?;
-        let due = |pack: &&PackId| marked.is_due(**pack, &looked.times, looked.now_ms, looked.grace_ms);
+        let due = |pack: &&PackId| {
+            let is_read = !looked.unread.contains(*pack);
+            is_read && marked.is_due(**pack, &looked.times, looked.now_ms, looked.grace_ms)
+        };
         pruned.freed = looked.sum(looked.fate.delete.iter().chain(&looked.fate.sweep).filter(due));
         Ok(pruned)
     }

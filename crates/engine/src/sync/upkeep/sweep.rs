@@ -108,7 +108,8 @@ impl Session<'_> {
             let is_doomed = |pack: &PackId| {
                 let early = planted(Bug::DeleteUnswept) && !looked.live.contains(pack);
                 let due = marked.is_due(*pack, &looked.times, looked.now_ms, looked.grace_ms);
-                early || head.has_swept(pack) && (due || planted(Bug::SweepAtOnce))
+                let goes = head.has_swept(pack) && !looked.unread.contains(pack);
+                early || goes && (due || planted(Bug::SweepAtOnce))
             };
             let doomed: BTreeSet<PackId> = looked.bucket.keys().copied().filter(is_doomed).collect();
             let lone = self.lone_copies(&head, &looked, &doomed).await?;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::prune::Objects;
 use super::repack::{Worn, needed, worn};
 use crate::log::{
-    Bucket, ChunkReader, Contents, Fate, InBucket, Places, Retained, Snapshot, Window, fate, horizon,
+    Bucket, ChunkReader, Contents, Fate, InBucket, Named, Places, Retained, Snapshot, Window, fate, horizon,
 };
 use crate::model::{ChunkSlot, CommitKey, Digest, Keeps, PackId, PackInfo};
 use crate::planted::{Bug, planted};
@@ -35,6 +35,8 @@ pub(super) struct Looked {
     pub chunks: BTreeMap<Digest, PackId>,
     /// Swept packs that are still there and that commits name.
     pub swept: Vec<Arc<PackInfo>>,
+    /// Swept packs that are still there and that a commit may name which cannot be read.
+    pub unread: BTreeSet<PackId>,
     /// Packs of which little is needed.
     pub worn: Vec<Worn>,
     /// Packs that nobody marks, those among them.
@@ -95,7 +97,7 @@ impl Session<'_> {
             there.partition(|pack| head.marked.contains_key(&pack.id) && !planted(Bug::ReuseMarked))
         };
         self.log.forget_gone(&bucket);
-        let objects = self.log.swept_and_there(head, &bucket).await?;
+        let Named { packs: objects, unread } = self.log.swept_and_there(head, &bucket).await?;
         let mut there = with_those(&objects, self.log.swept_in_commits(head, false).await?);
         let mut needed = self.context.needed_of(&sure, [&lasting, &leaving, &there]).await?;
         if !needed.places.lost.is_empty() {
@@ -131,6 +133,7 @@ impl Session<'_> {
             times,
             chunks,
             swept,
+            unread,
             worn,
             staying,
             rescue,
