@@ -54,12 +54,12 @@ pub async fn decade(seed: u64, saves: u64, trace: Trace) -> Check {
         let at = rng.below(DEVICES);
         save(&mut world, at, &mut rng);
         world.pass(2 * SETTLE).await;
-        for one in 0..DEVICES {
+        for (one, back) in back.iter_mut().enumerate() {
             if rng.one_in(500) {
-                back[one] = number + u64::try_from(rng.below(100)).unwrap();
+                *back = number + u64::try_from(rng.below(100)).unwrap();
             }
             // Who has saved sends it, and the others look now and then.
-            if back[one] <= number && (one == at || rng.chance(30)) {
+            if *back <= number && (one == at || rng.chance(30)) {
                 live(&mut world, one, &mut rng).await;
             }
         }
