@@ -1,4 +1,4 @@
-//! What packs hold that are on their way out.
+//! Contents of packs that are on their way out.
 //!
 //! The newest state does not name a swept pack any more, and what it holds is asked for until it is
 //! deleted: something may need it after all. A pack is marked for a grace period before it is swept,
@@ -24,7 +24,7 @@ use crate::model::{CommitKey, PackId, PackInfo};
 /// gone.
 const MOST: usize = 4096;
 
-/// What is known of packs that leave.
+/// Packs that leave, as far as they are known.
 #[derive(Debug, Default)]
 pub(super) struct Leaving {
     /// Packs, each with a commit in whose past it is named.
@@ -78,10 +78,13 @@ impl Log {
     ) -> Result<Named, LogError> {
         let Some(key) = head.key else { return Ok(Named::default()) };
         let Leaving { named, unnamed, .. } = &self.leaving;
-        let places = named.values().map(|(at, _)| *at).chain(unnamed.values().copied());
+        let swept: Vec<PackId> = there.keys().copied().filter(|pack| head.has_swept(pack)).collect();
+        let places = swept.iter().flat_map(|pack| {
+            named.get(pack).map(|(at, _)| *at).into_iter().chain(unnamed.get(pack).copied())
+        });
         let past = past_of(&self.graph, key, places);
         let (mut packs, mut unknown, mut read) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
-        for pack in there.keys().copied().filter(|pack| head.has_swept(pack)) {
+        for pack in swept {
             if let Some((_, known)) = named.get(&pack).filter(|(at, _)| past.contains(at)) {
                 packs.push(Arc::clone(known));
             } else {

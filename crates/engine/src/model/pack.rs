@@ -54,6 +54,15 @@ pub struct PackInfo {
     pub chunks: Vec<ChunkSlot>,
 }
 
+impl PackInfo {
+    /// The same pack with those of its chunks that `is_in` picks.
+    #[must_use]
+    pub fn only(&self, is_in: impl Fn(&ChunkSlot) -> bool) -> Self {
+        let chunks = self.chunks.iter().filter(|slot| is_in(slot)).copied().collect();
+        Self { chunks, ..*self }
+    }
+}
+
 /// A small pack that stands in the commit which adds it, and not in an object of its own: its
 /// chunks, and their stored bytes. Head, table and foot of a pack follow from the chunks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

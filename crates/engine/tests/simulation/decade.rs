@@ -129,7 +129,7 @@ fn asking(whole: bool) -> Request {
 async fn decide(device: &mut Device) {
     let open = device.engine().conflicts().await.unwrap_or_default();
     for listed in open {
-        // What a fault keeps from being decided is decided next week.
+        // A decision that a fault prevents is made next week.
         let _later = device.engine().resolve(listed.conflict.id, Keep::Remote, true, &Unwatched).await;
     }
 }
@@ -144,9 +144,7 @@ async fn rest(world: &mut World) -> Check {
             tokio::time::sleep(5 * SETTLE).await;
             quiet &= is_quiet(device, true).await?;
         }
-        let mut held = world.devices.iter().map(|device| visible(&device.disk.site()));
-        let first = held.next();
-        if quiet && held.all(|files| Some(&files) == first.as_ref()) {
+        if quiet && world.all_hold_the_same().is_ok() {
             return Ok(());
         }
     }

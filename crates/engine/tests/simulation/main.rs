@@ -7,9 +7,9 @@
 //! `--without A,B` for the steps to leave out, and `--cut …` replay one with its trace; `--prunes
 //! N` runs N worlds in which old data is pruned, `--prune N` replays one; `--adversaries N` and
 //! `--adversary N` do so for worlds with an adversary, `--memories N` and `--memory N` for worlds
-//! of memories; `--crashes` runs only the crashes, `--deep N` so many one after the other; `--week` and
-//! `--decade` live that long; with
-//! `--features planted-bugs`, `--planted` looks whether mistakes are found.
+//! of memories; `--crashes` runs only the crashes, `--deep N` so many one after the other; `--week`
+//! and `--decade` live that long; with `--features planted-bugs`, `--planted` looks whether mistakes
+//! are found.
 
 #![cfg(test)]
 

@@ -176,7 +176,7 @@ async fn rest(world: &mut World, book: &Shared) -> Check {
             }
         }
         if quiet {
-            return app::all_hold_the_same(world);
+            return world.all_hold_the_same();
         }
     }
     Err(format!("not at rest after {ROUNDS} rounds"))

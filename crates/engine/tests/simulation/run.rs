@@ -105,13 +105,11 @@ pub fn main(args: &[String]) -> ExitCode {
     }
     if asked("--week") {
         let hours = number("--week").unwrap_or(memories::HOURS);
-        let ran = in_virtual_time(false, |trace| async move { memories::week(from, hours, trace).await });
-        return code(ran.check.inspect_err(|why| println!("{why}")).is_ok());
+        return long(|trace| async move { memories::week(from, hours, trace).await });
     }
     if asked("--decade") {
         let saves = number("--decade").unwrap_or(decade::SAVES);
-        let ran = in_virtual_time(false, |trace| async move { decade::decade(from, saves, trace).await });
-        return code(ran.check.inspect_err(|why| println!("{why}")).is_ok());
+        return long(|trace| async move { decade::decade(from, saves, trace).await });
     }
     if let Some(Ok(at)) = value("--cut").map(|text| text.parse::<Cut>()) {
         return replay(|| crashes::cut(&at, true));
@@ -149,6 +147,17 @@ fn replay(run: impl FnOnce() -> Ran) -> ExitCode {
     let ran = run();
     println!("trace {}", ran.trace.hash());
     match ran.check {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            println!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs something that takes long, and tells only why it failed.
+fn long<F: Future<Output = Check>>(work: impl FnOnce(Trace) -> F) -> ExitCode {
+    match in_virtual_time(false, work).check {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             println!("{why}");

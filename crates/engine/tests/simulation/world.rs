@@ -1,10 +1,11 @@
 //! A world: devices, one bucket, virtual time, and the events in it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use cogzy_engine::log::LogError;
+use cogzy_engine::model::Digest;
 use cogzy_engine::plan::Hold;
 use cogzy_engine::sync::{Request, SyncError, Trouble};
 use cogzy_engine::vault::{ApplyError, Verdict};
@@ -17,7 +18,7 @@ use crate::clock::SimClock;
 use crate::device::{Device, Outcome};
 use crate::disk::{Disk, Kind, UserOp};
 use crate::ledger::{Ledger, Versions};
-use crate::oracle::{Check, Oracle};
+use crate::oracle::{Check, Oracle, visible};
 use crate::store::{RemoteFaults, Store};
 use crate::trace::Trace;
 
@@ -239,6 +240,16 @@ impl World {
             return Err(format!("not quiet: {puts} objects put, {effects} writes on disks"));
         }
         Ok(())
+    }
+
+    /// Checks that all devices show their users the same files.
+    pub fn all_hold_the_same(&self) -> Check {
+        let held: Vec<BTreeMap<String, Digest>> =
+            self.devices.iter().map(|device| visible(&device.disk.site())).collect();
+        match held.iter().find(|files| **files != held[0]) {
+            Some(files) => Err(format!("the devices do not hold the same: {:?} and {files:?}", held[0])),
+            None => Ok(()),
+        }
     }
 
     fn effects(&self) -> u64 {

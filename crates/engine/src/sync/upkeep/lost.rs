@@ -343,6 +343,5 @@ pub(super) async fn sound_part(
         return Ok(Some(Arc::clone(pack)));
     }
     let Some(bytes) = reader.whole(pack.id).await? else { return Ok(None) };
-    let chunks = pack.chunks.iter().filter(|slot| stored_part(pack.id, slot, &bytes).is_some());
-    Ok(Some(Arc::new(PackInfo { chunks: chunks.copied().collect(), ..pack.as_ref().clone() })))
+    Ok(Some(Arc::new(pack.only(|slot| stored_part(pack.id, slot, &bytes).is_some()))))
 }

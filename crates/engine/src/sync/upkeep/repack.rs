@@ -87,12 +87,7 @@ fn copies(worn: &[Worn], packs: &[Arc<PackInfo>]) -> ChunkIndex {
     let moving: BTreeSet<PackId> = worn.iter().map(|worn| worn.pack.id).collect();
     let chunks: BTreeSet<Digest> = worn.iter().flat_map(|worn| &worn.live).map(|slot| slot.id).collect();
     let staying = packs.iter().filter(|pack| !moving.contains(&pack.id));
-    let copies = staying.filter_map(|pack| {
-        let copies: Vec<ChunkSlot> =
-            pack.chunks.iter().filter(|slot| chunks.contains(&slot.id)).copied().collect();
-        (!copies.is_empty()).then(|| Arc::new(PackInfo { chunks: copies, ..pack.as_ref().clone() }))
-    });
-    copies.collect()
+    staying.map(|pack| Arc::new(pack.only(|slot| chunks.contains(&slot.id)))).collect()
 }
 
 fn bytes(slots: &[ChunkSlot]) -> u64 {

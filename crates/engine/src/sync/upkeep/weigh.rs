@@ -253,8 +253,7 @@ fn without(packs: &[Arc<PackInfo>], is_out: impl Fn((PackId, Digest)) -> bool) -
         if !pack.chunks.iter().any(is_out) {
             return Arc::clone(pack);
         }
-        let chunks = pack.chunks.iter().filter(|slot| !is_out(slot)).copied().collect();
-        Arc::new(PackInfo { chunks, ..pack.as_ref().clone() })
+        Arc::new(pack.only(|slot| !is_out(slot)))
     };
     packs.iter().map(rest).collect()
 }

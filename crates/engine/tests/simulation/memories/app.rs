@@ -1,11 +1,10 @@
 //! The app: it keeps memories in the files of a group. Two indexes follow from them: a flat one,
 //! and one that no merge can write.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use cogzy_engine::clock::Clock;
-use cogzy_engine::model::{Digest, Entry};
+use cogzy_engine::model::Entry;
 use cogzy_testkit::memories::{index, matrix, numbers, rows};
 use cogzy_testkit::rng::Rng;
 use serde_json::{Value, json};
@@ -14,7 +13,6 @@ use super::Shared;
 use super::book::{Memory, Part, Shown};
 use crate::device::Device;
 use crate::disk::{Site, UserOp};
-use crate::oracle::{Check, visible};
 use crate::replayed::contents;
 use crate::world::World;
 
@@ -151,15 +149,6 @@ pub fn shown(device: &Device) -> Result<Shown, String> {
         return Err(format!("{}: a memory stands there twice: {shown:?}", device.name));
     }
     Ok(shown)
-}
-
-pub fn all_hold_the_same(world: &World) -> Check {
-    let held: Vec<BTreeMap<String, Digest>> =
-        world.devices.iter().map(|device| visible(&device.disk.site())).collect();
-    match held.iter().find(|files| **files != held[0]) {
-        Some(files) => Err(format!("the devices do not hold the same: {:?} and {files:?}", held[0])),
-        None => Ok(()),
-    }
 }
 
 /// The memories that were set aside and wait for a person.
