@@ -230,6 +230,9 @@ impl SyncError {
             Self::Apply(ApplyError::FolderAway(_)) => {
                 "put the folder back, then run `cogzy-vault sync`; if it is to stay away, move `sync/applying` away first: what was replaced is in `sync/trash`"
             }
+            Self::Apply(ApplyError::Stranded(_)) => {
+                "run `cogzy-vault sync`: the file is brought again once its folder is one"
+            }
             Self::Apply(ApplyError::Journal(_)) => {
                 "move the file away and run `cogzy-vault sync`: nothing is overwritten that is not what was last agreed"
             }

@@ -13,6 +13,7 @@
 mod base;
 mod census;
 mod commit;
+mod cut_short;
 mod databases;
 mod disks;
 mod fetch;
@@ -66,11 +67,10 @@ use super::report::Standing;
 use super::session::{Context, Session};
 use super::standing::Unsent;
 use super::{Engine, Report, SyncError, Watcher};
-use crate::log::{Depth, Log, LogError, Snapshot, Wishes};
+use crate::log::{Depth, Log, Snapshot, Wishes};
 use crate::model::{CommitKey, HoldId, Item, VaultPath};
 use crate::plan::Action;
 use crate::planted::{Bug, planted};
-use crate::remote::RemoteErrorKind;
 use crate::state::LastSync;
 use crate::vault::{Marker, Verdict};
 
@@ -355,16 +355,6 @@ impl Session<'_> {
         if let Err(error) = self.log.weigh_claims(head, known, wishes).await {
             tracing::debug!(%error, "the claims of new commits are not weighed");
         }
-    }
-
-    /// True if an object is missing because the head has moved on from the commit that named it.
-    async fn moved_on(&mut self, error: &SyncError, head: Option<CommitKey>) -> Result<bool, SyncError> {
-        let SyncError::Log(LogError::Remote(error)) = error else { return Ok(false) };
-        if error.kind != RemoteErrorKind::NotFound {
-            return Ok(false);
-        }
-        self.log.refresh(Depth::Whole).await?;
-        Ok(self.log.settle().await? != head)
     }
 
     /// Takes over the id that stays, if two devices made a vault at once.

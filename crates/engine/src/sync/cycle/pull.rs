@@ -10,11 +10,14 @@ use std::time::Duration;
 
 use super::fetch::lost_pack;
 use super::{Local, Order, Survey, Wanted};
-use crate::fs::{At, IoAt, found};
-use crate::log::{Depth, Snapshot};
-use crate::model::{Conflict, Digest, FileStat, Item, Kept, PackId, Recipe, SharedMap, Tree, VaultPath};
+use crate::fs::{IoAt, found};
+use crate::log::{Depth, LogError, Snapshot};
+use crate::model::{
+    CommitKey, Conflict, Digest, FileStat, Item, Kept, PackId, Recipe, SharedMap, Tree, VaultPath,
+};
 use crate::plan::{Action, FileStep, Step};
 use crate::planted::{Bug, planted};
+use crate::remote::RemoteErrorKind;
 use crate::sync::conflicts::to_record;
 use crate::sync::report::{Trouble, Weight};
 use crate::sync::reverts::Reverted;
@@ -22,8 +25,8 @@ use crate::sync::session::{Context, Session};
 use crate::sync::transact::HELD;
 use crate::sync::{Phase, Progress, SyncError, blocking};
 use crate::vault::{
-    ApplyItem, ApplyPlan, ApplyStep, FileLock, Keeping, Mounts, Purpose, Seen, Stage, Staged, apply_unless,
-    conclude, members, recover, settle_transaction,
+    ApplyError, ApplyItem, ApplyPlan, ApplyStep, FileLock, Keeping, Mounts, Purpose, Seen, Stage, Staged,
+    apply_unless, members,
 };
 
 /// Time for which other programs may hold the apply lock. Then this one goes on with something
@@ -196,56 +199,22 @@ impl Session<'_> {
         Ok(done)
     }
 
-    /// Drops the journal of the last apply, if there is one. The base is saved, so the journal is
-    /// no longer needed.
-    pub(crate) async fn conclude(&self) -> Result<(), SyncError> {
-        if !self.context.has_journal()? {
-            return Ok(());
+    /// True if a pull failed since the vault or the bucket moved on meanwhile, and can begin again:
+    /// an object is missing that the head, from which it was planned, names no more; or a folder was
+    /// moved away.
+    pub(super) async fn moved_on(
+        &mut self,
+        error: &SyncError,
+        head: Option<CommitKey>,
+    ) -> Result<bool, SyncError> {
+        match error {
+            SyncError::Apply(ApplyError::Stranded(_)) => self.recover().await.map(|()| true),
+            SyncError::Log(LogError::Remote(error)) if error.kind == RemoteErrorKind::NotFound => {
+                self.log.refresh(Depth::Whole).await?;
+                Ok(self.log.settle().await? != head)
+            }
+            _ => Ok(false),
         }
-        // The journal may be that of a transaction being written now. That one is gone once this
-        // has the lock.
-        let _lock = self.context.apply_lock().await?;
-        Ok(blocking(|| conclude(self.context.fs(), &self.context.layout))?)
-    }
-
-    /// Finishes an apply that a crash cut short, and records its result as agreed. The remote may
-    /// have moved on since, and files that came from it must not pass for local edits.
-    pub(crate) async fn recover(&mut self) -> Result<(), SyncError> {
-        let context = self.context;
-        // Who only reads may hold the lock for long. Without a journal there is nothing to wait
-        // for: stages that nobody uses can go another time.
-        let lock = if context.has_journal()? {
-            context.apply_lock().await?
-        } else {
-            let Some(lock) = context.apply_lock_if_free()? else { return Ok(()) };
-            lock
-        };
-        let recovered = blocking(|| recover(context.fs(), &context.layout, lock.as_ref()))?;
-        let Some(recovered) = recovered else { return Ok(()) };
-        let applied = &recovered.applied;
-        tracing::info!(
-            purpose = String::from(recovered.purpose.clone()),
-            done = applied.done.len(),
-            again = applied.retry.len(),
-            "an apply that was cut short has been finished"
-        );
-        if let Purpose::Generation(commit) = recovered.purpose {
-            self.report.brought(applied);
-            context.confirm_brought(&applied.done)?;
-            let done: BTreeSet<Item> = applied.done.iter().cloned().collect();
-            // A first join that was cut short has also agreed on the files that it brought.
-            let mut record = context.record_or_first(self.marker.vault)?;
-            let there = self.log.recall(commit).await?;
-            let agreed = match record.commit {
-                Some(agreed) => self.log.recall(agreed).await?,
-                None => self.log.snapshot(None).await?,
-            };
-            context.agree_applied(&mut record, &agreed, &there, &done)?;
-            context.save_record(&record)?;
-            self.forget_brought(&there, &done)?;
-        }
-        blocking(|| settle_transaction(context.fs(), &context.layout, &recovered))?;
-        Ok(blocking(|| conclude(context.fs(), &context.layout))?)
     }
 }
 
@@ -319,14 +288,9 @@ impl Context {
         Ok(steps.filter_map(home).map(|(home, new)| (new.slot, home)).collect())
     }
 
-    fn has_journal(&self) -> Result<bool, SyncError> {
-        let path = self.layout.applying();
-        Ok(found(self.fs().lstat(&path)).at("look at", &path)?.is_some())
-    }
-
     /// The lock that other programs take shared while they open their files, if it is free now. The
     /// inner one is none where there are no other programs.
-    fn apply_lock_if_free(&self) -> Result<Option<Option<FileLock>>, SyncError> {
+    pub(super) fn apply_lock_if_free(&self) -> Result<Option<Option<FileLock>>, SyncError> {
         if !self.fs().is_shared() {
             return Ok(Some(None));
         }

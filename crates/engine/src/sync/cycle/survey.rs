@@ -321,6 +321,21 @@ impl Context {
         Ok(())
     }
 
+    /// Drops `items` from the base of `record`, whose commit is `agreed`.
+    pub(super) fn forget_agreed(
+        &self,
+        record: &mut LastSync,
+        agreed: &Snapshot,
+        items: &BTreeSet<Item>,
+    ) -> Result<(), SyncError> {
+        let earlier = self.earlier_filter(record)?;
+        let manifest = self.seen_through(earlier.as_ref(), &agreed.tree);
+        let mut base = record.base(&manifest);
+        base.retain(|path, _| !items.contains(&agreed.groups.item(path)));
+        record.set_base(record.commit, &manifest, &base);
+        Ok(())
+    }
+
     /// Updates `record` once the survey's items in `done` are agreed: `manifest` is that of
     /// `commit`.
     pub(crate) fn agree(

@@ -27,6 +27,9 @@ pub(super) struct Ended {
     pub retry: Vec<(Item, String)>,
     /// Items among them that the disk did not let be put in place.
     pub failed: BTreeSet<Item>,
+    /// Items among them that are neither put in place nor put back.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub stranded: BTreeSet<Item>,
 }
 
 impl Ended {
@@ -37,7 +40,8 @@ impl Ended {
             fs::create_dir_durable(fs, &folder, &layout.sync()).at("create", &folder)?;
         }
         if !applied.retry.is_empty() {
-            let ended = Self { retry: applied.retry.clone(), failed: applied.failed.clone() };
+            let Applied { retry, failed, stranded, .. } = applied.clone();
+            let ended = Self { retry, failed, stranded };
             let bytes = serde_json::to_vec(&ended).map_err(io::Error::from).at("write", &path)?;
             return fs::replace(fs, &path, &bytes, 0o600).at("write", &path);
         }

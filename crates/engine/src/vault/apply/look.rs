@@ -191,20 +191,38 @@ impl Hand<'_> {
     /// like stands in its place by now. Until it is back that file can be neither looked at nor
     /// moved: what it belongs to cannot go back, and must not be left as it is.
     pub fn shut_out(&self, unit: &Unit) -> Result<Option<PathBuf>, IoAt> {
-        let root = self.layout.root();
-        // A transaction goes by the name of its first file.
-        let is_one_of_many = |entry: &Entry| matches!(entry.item, Item::Group(_)) || entry.steps.len() > 1;
         for task in unit.tasks.iter().filter(|task| is_one_of_many(task.entry)) {
-            let folders = check_folders(self.fs, root, task.step.relative())
-                .at("look at the folders of", &self.visible(task.step))?;
-            match folders {
-                // Whoever puts a file there has removed the folder.
-                Folders::Blocked(_, FileKind::File) => {}
-                Folders::Blocked(folder, _) if self.has_moved(task)? => return Ok(Some(root.join(folder))),
-                Folders::Blocked(..) | Folders::Real | Folders::Missing => {}
+            let folder = self.replaced_folder(task.step)?;
+            if folder.is_some() && self.has_moved(task)? {
+                return Ok(folder);
             }
         }
         Ok(None)
+    }
+
+    /// Items of one file that this program has taken away, and that stands neither in its place nor
+    /// in a folder that was moved away. Before the new one comes, the place is empty for a moment.
+    pub fn stranded<'u>(&self, unit: &Unit<'u>) -> Result<Vec<&'u Item>, IoAt> {
+        let mut stranded = Vec::new();
+        for Task { entry, step, .. } in unit.tasks.iter().filter(|task| !is_one_of_many(task.entry)) {
+            let taken = self.is_away(step)? && self.place_of(entry, step)?.is_some();
+            if taken && self.replaced_folder(step)?.is_some() {
+                stranded.push(&entry.item);
+            }
+        }
+        Ok(stranded)
+    }
+
+    /// A folder of the step's file in whose place a link or the like stands. Whoever puts a file there
+    /// has removed the folder.
+    fn replaced_folder(&self, step: &Step) -> Result<Option<PathBuf>, IoAt> {
+        let root = self.layout.root();
+        let folders = check_folders(self.fs, root, step.relative())
+            .at("look at the folders of", &self.visible(step))?;
+        Ok(match folders {
+            Folders::Blocked(_, FileKind::File) | Folders::Real | Folders::Missing => None,
+            Folders::Blocked(folder, _) => Some(root.join(folder)),
+        })
     }
 
     /// True if a file of the step is not where it was before. An old file that has only got a second
@@ -246,4 +264,9 @@ impl Hand<'_> {
             (Some(path), Some(other)) => Way::Leave(format!("{path} and {other} changed during a crash")),
         })
     }
+}
+
+/// True for a group, and for a transaction, which goes by the name of its first file.
+fn is_one_of_many(entry: &Entry) -> bool {
+    matches!(entry.item, Item::Group(_)) || entry.steps.len() > 1
 }

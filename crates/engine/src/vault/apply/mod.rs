@@ -101,6 +101,9 @@ pub struct Applied {
     pub retry: Vec<(Item, String)>,
     /// Items among them that the disk did not let be put in place.
     pub failed: BTreeSet<Item>,
+    /// Items among them whose file is neither put in place nor put back: it was taken out of its
+    /// folder, and something else stands where that was. Their users have deleted nothing.
+    pub stranded: BTreeSet<Item>,
     /// Attributes of files that were replaced which could not be passed on, each with one of them.
     pub left: Vec<(&'static str, VaultPath)>,
     /// Files that the items in place displaced.
@@ -146,6 +149,10 @@ pub enum ApplyError {
     /// Something else stands in the place of a folder of which files were being put in place.
     #[error("files in {} were being put in place when something else took its place: put the folder back", .0.display())]
     FolderAway(PathBuf),
+    /// The same happened to the folder of a file that belongs to no others: [`recover`] goes on
+    /// without it.
+    #[error("the folder of {0} was moved away while the file was being replaced")]
+    Stranded(Item),
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -214,6 +221,8 @@ pub fn apply_unless(
             Err(error) => Err(error.into()),
         };
         applied.close(&mut hand, &unit, outcome)?;
+        // Only a recovery is followed by a plan that knows of it.
+        applied.refuse_stranded()?;
     }
     applied.finish(&mut hand)
 }

@@ -13,11 +13,13 @@ pub(super) struct Outcome<'a> {
     /// One for each item: none until it is decided, then whether it is in place, or the cause.
     fates: Vec<Option<Result<(), String>>>,
     failed: BTreeSet<Item>,
+    stranded: BTreeSet<Item>,
 }
 
 impl<'a> Outcome<'a> {
     pub fn new(journal: &'a Journal) -> Self {
-        Self { journal, fates: vec![None; journal.items.len()], failed: BTreeSet::new() }
+        let fates = vec![None; journal.items.len()];
+        Self { journal, fates, failed: BTreeSet::new(), stranded: BTreeSet::new() }
     }
 
     /// Brings a unit to rest. Fails while that takes a folder that was moved away.
@@ -37,6 +39,7 @@ impl<'a> Outcome<'a> {
                 // It may have been moved away meanwhile.
                 refuse_shut_out(hand, unit)?;
                 hand.tidy(unit)?;
+                self.stranded.extend(hand.stranded(unit)?.into_iter().cloned());
                 Err(halt.to_string())
             }
             rest => {
@@ -61,8 +64,13 @@ impl<'a> Outcome<'a> {
         let mut left: BTreeMap<Item, String> = ended.retry.into_iter().collect();
         let fates = self.journal.items.iter().map(|entry| left.remove(&entry.item).map_or(Ok(()), Err));
         self.fates = fates.map(Some).collect();
-        self.failed = ended.failed;
+        (self.failed, self.stranded) = (ended.failed, ended.stranded);
         self
+    }
+
+    /// Fails if a file is neither in place nor back.
+    pub fn refuse_stranded(&self) -> Result<(), ApplyError> {
+        self.stranded.first().map_or(Ok(()), |item| Err(ApplyError::Stranded(item.clone())))
     }
 
     /// Removes folders that deletes have left empty, makes everything durable, and returns the
@@ -86,7 +94,8 @@ impl<'a> Outcome<'a> {
 
     /// Result for the items. Only reads.
     pub fn tell(&self, hand: &Hand) -> Result<Applied, ApplyError> {
-        let mut applied = Applied { failed: self.failed.clone(), ..Applied::default() };
+        let (failed, stranded) = (self.failed.clone(), self.stranded.clone());
+        let mut applied = Applied { failed, stranded, ..Applied::default() };
         for (entry, fate) in self.journal.items.iter().zip(&self.fates) {
             match fate {
                 Some(Ok(())) => {

@@ -144,10 +144,14 @@ fn a_group_is_never_torn_by_a_folder_that_is_moved_away(kind: Kind) {
 }
 
 /// A file that belongs to no others tears nothing: nobody waits for its folder, and what cannot be
-/// put back is kept.
+/// put back is kept, and told: its user has not deleted it.
 #[test]
 fn a_single_file_waits_for_no_folder() {
-    for kind in [LINUX, NETWORK, STICK] {
+    let mut stranded = 0;
+    for (kind, later) in [LINUX, NETWORK, STICK]
+        .into_iter()
+        .flat_map(|kind| [None, Some(0), Some(1), Some(2)].map(|later| (kind, later)))
+    {
         for at in 0.. {
             let vault = Vault::new(&[SINGLE]);
             let event = |after| {
@@ -155,15 +159,36 @@ fn a_single_file_waits_for_no_folder() {
                     move_away(&vault, "traces");
                 }
             };
-            let disk = Disk::disturbed(kind, vault.root(), at, &event);
-            run(&disk, &vault).unwrap();
+            let mut disk = Disk::disturbed(kind, vault.root(), at, &event);
+            if let Some(later) = later {
+                disk = disk.dying(later);
+            }
+            let context = format!("{kind:?}, moved away at {at}, dying after {later:?}");
+            let ended = run(&disk, &vault);
             if !disk.reached() {
                 break;
             }
-            vault.assert_nothing_lost(&format!("{kind:?}, moved away at {at}"));
-            conclude(&disk, &vault.layout()).unwrap();
+            let sound = Disk::sound(kind, vault.root());
+            let again =
+                || Ok(recover(&sound, &vault.layout(), None).unwrap().map(|recovered| recovered.applied));
+            let applied = match ended {
+                Err(ApplyError::Stranded(_)) => again(),
+                Err(_) if later.is_some() => again(),
+                ended => ended.map(Some),
+            };
+            let applied = applied.unwrap_or_else(|error: ApplyError| panic!("{context}: {error}"));
+            vault.assert_nothing_lost(&context);
+            let gone = !vault.visible().keys().any(|name| name.starts_with("aside/"));
+            if vault.root().join("aside").exists() && gone {
+                stranded += 1;
+                let told = applied.unwrap().stranded;
+                assert_eq!(told, BTreeSet::from([item(&SINGLE)]), "{context}");
+                assert_eq!(again().unwrap().unwrap().stranded, told, "{context}");
+            }
+            conclude(&sound, &vault.layout()).unwrap();
         }
     }
+    assert!(stranded > 0);
 }
 
 on_each_disk!(a_group_is_never_torn_by_a_folder_that_is_moved_away);
