@@ -45,6 +45,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         freed,
         damaged,
         stopped,
+        untold,
         doubtful,
         ..
     } = document.pruned;
@@ -68,14 +69,20 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         output.toned(Tone::Warning, text);
         output.note("cogzy-vault status    names them");
     }
+    if let Some(why) = &untold {
+        output.toned(
+            Tone::Bad,
+            format!("a part of the history is lost ({why}), so nothing is marked or deleted until it is older than what is kept"),
+        );
+        output.note("`cogzy-vault verify --repair` on a device that has it puts it back");
+    }
     if damaged > 0 {
         let so = if stopped { ", so nothing is marked or deleted" } else { "; what is left of them is kept" };
         let text = format!("{} that are kept cannot be read{so}", count(damaged, "version"));
         output.toned(Tone::Bad, text);
         output.note("`cogzy-vault verify --repair` puts right what can be");
-        return Ok(Exit::Corrupt);
     }
-    Ok(Exit::Done)
+    Ok(if damaged > 0 || untold.is_some() { Exit::Corrupt } else { Exit::Done })
 }
 
 fn told(objects: Objects) -> String {

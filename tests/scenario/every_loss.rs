@@ -66,6 +66,11 @@ impl Past {
         Self { folder, objects, clock }
     }
 
+    /// Number of objects of a kind.
+    fn count(&self, kind: &str) -> usize {
+        self.objects.keys().filter(|key| key.starts_with(kind)).count()
+    }
+
     /// The bucket without one object, and the old device before it.
     async fn without(&self, lost: &str, folder: &Path) -> (MemoryRemote, Device) {
         let bucket = MemoryRemote::with_clock(Arc::clone(&self.clock) as Arc<dyn Clock>);
@@ -155,5 +160,48 @@ async fn one_lost_object_is_named_and_stops_neither_old_devices_nor_new_ones() {
         assert_eq!(new.files(), old.files(), "{key}");
         let pruned = new.engine().prune(false, &Unwatched).await.unwrap();
         assert_eq!((pruned.damaged, pruned.stopped), (0, false), "{key}: {pruned:?}");
+    }
+}
+
+/// No device has the lost commit: the one that is left began at a later checkpoint.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_commit_that_no_device_has_is_named_and_stops_nothing_but_prunes_while_it_is_young() {
+    let past = Past::new().await;
+    let checkpoint = past.objects.keys().rfind(|key| key.starts_with("checkpoints/")).unwrap();
+    let begin = format!("commits/{}", &checkpoint["checkpoints/".len()..][..16]);
+    let early = past.objects.keys().filter(|key| key.starts_with("commits/") && **key < begin);
+    for key in early.step_by(amount(6, 1)) {
+        let folder = fresh_folder();
+        let (bucket, _) = past.without(key, folder.path()).await;
+        let mut new = Device::joined(folder.path(), "new", remote_of(&bucket)).await;
+        assert_eq!(new.sync().await.problems.len(), 0, "{key}");
+        for deep in [false, true] {
+            let verified = new.engine().verify(deep, &Unwatched).await.unwrap();
+            assert!(is_named(&verified, key), "{key}, deep: {deep}: {verified:?}");
+            assert!(verified.lost.is_empty(), "{key}: {verified:?}");
+        }
+        let (_, repaired) = new.engine().repair(&Unwatched).await.unwrap();
+        assert!(repaired.objects.is_empty() && repaired.lost.is_empty(), "{key}: {repaired:?}");
+        let told = new.engine().past().await.unwrap();
+        assert_eq!(told.len(), past.count("commits/") - 1, "{key}");
+
+        let packs = bucket.dump().len();
+        let pruned = new.engine().prune(false, &Unwatched).await.unwrap();
+        assert!(pruned.stopped && pruned.untold.is_some_and(|why| why.contains(key)), "{key}");
+        assert_eq!(bucket.dump().len(), packs, "{key}: something was deleted");
+
+        // Once it is older than what is kept, prunes go on.
+        for turn in 0..TURNS {
+            new.write("notes/new.txt", format!("turn {turn} of a new device"));
+            assert_eq!(new.sync().await.pushed, 1, "{key}");
+        }
+        new.retention = Retention { generations: 5, age: Duration::ZERO, grace: HOUR };
+        new.restart();
+        for _ in 0..2 {
+            past.clock.pass(31 * 24 * HOUR);
+            new.sync().await;
+            let pruned = new.engine().prune(false, &Unwatched).await.unwrap();
+            assert_eq!((pruned.stopped, pruned.untold), (false, None), "{key}");
+        }
     }
 }

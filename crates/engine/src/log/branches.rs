@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::StreamExt;
 
+use super::error::unless_lost;
 use super::{Log, LogError};
 use crate::model::{Commit, CommitKey, ConflictId, Entry, VaultPath};
 
@@ -58,13 +59,9 @@ impl Log {
         // Keys are in order of rank, so parents come before their children.
         let mut reads = std::pin::pin!(self.reads(keys));
         while let Some(read) = reads.next().await {
-            match read {
-                // It is a fault by itself, and nobody knows which versions it made.
-                Err(error) if error.is_of_a_place() => {}
-                read => {
-                    let (key, commit) = read?;
-                    branches.step(key, &commit, void.contains(&key));
-                }
+            // A lost one is a fault by itself, and nobody knows which versions it made.
+            if let Some((key, commit)) = unless_lost(read)? {
+                branches.step(key, &commit, void.contains(&key));
             }
         }
         Ok(branches.ended())

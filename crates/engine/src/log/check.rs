@@ -26,9 +26,18 @@ pub struct ObjectFault {
 }
 
 impl Log {
+    /// Objects of known commits that the bucket does not have. To be asked right after
+    /// [`Log::refresh`] with [`super::Depth::Whole`].
+    #[must_use]
+    pub fn missing_commits(&self) -> Vec<String> {
+        let missing = self.graph.iter().map(|(key, _)| key).filter(|key| !self.visible.contains_key(key));
+        missing.map(commit_key).collect()
+    }
+
     /// Reads every header, commit and checkpoint of the remote, even known ones, and returns the
-    /// faults, by key. Refresh the log with [`super::Depth::Whole`] first: a known commit that is
-    /// missing is one of the faults.
+    /// faults, by key. A commit that is missing is none
+    /// of them ([`Self::missing_commits`]).
+    ///
     /// # Errors
     /// Errors of the remote that are not about the object.
     pub async fn check_objects(&mut self) -> Result<Vec<ObjectFault>, LogError> {
@@ -39,8 +48,6 @@ impl Log {
         let missing = self.missing_header().await?;
         faults.extend(missing.map(|key| ObjectFault { key, error: None }));
         let commits: BTreeSet<CommitKey> = self.list_commits(0).await?.into_keys().collect();
-        let missing = self.graph.iter().map(|(key, _)| key).filter(|key| !commits.contains(key));
-        faults.extend(missing.map(|key| ObjectFault { key: commit_key(key), error: None }));
         // An object that was set aside is no part of the history, and is told of as such.
         let of_history = commits.into_iter().filter(|key| self.asides.get(*key).is_none());
         keys.extend(of_history.map(commit_key));

@@ -91,8 +91,8 @@ impl LogError {
         }
     }
 
-    /// True for an error that is about one place of a chunk: damage there, or a pack that is not
-    /// there. Another place may give the chunk.
+    /// True for an error that is about one object: it is damaged or not there. Another place may give
+    /// what it held.
     pub(crate) fn is_of_a_place(&self) -> bool {
         self.is_damage() || matches!(self, Self::Remote(error) if error.kind == RemoteErrorKind::NotFound)
     }
@@ -112,5 +112,16 @@ impl LogError {
 
     pub(crate) fn groups(key: impl ToString, error: &GroupError) -> Self {
         Self::corrupt(key, error)
+    }
+}
+
+/// None for what the bucket has lost or damaged.
+///
+/// # Errors
+/// All other errors.
+pub fn unless_lost<T>(read: Result<T, LogError>) -> Result<Option<T>, LogError> {
+    match read {
+        Err(error) if error.is_of_a_place() => Ok(None),
+        read => read.map(Some),
     }
 }

@@ -217,6 +217,21 @@ impl Graph {
         keys.iter().filter_map(|key| Some((*key, self.nodes.get(key)?.clone()))).collect()
     }
 
+    /// Times of commits, with those of commits that the listing does not have: what was lost was there
+    /// before anything that builds on it.
+    #[must_use]
+    pub fn with_missing(&self, listed: &BTreeMap<CommitKey, i64>) -> BTreeMap<CommitKey, i64> {
+        let mut times = listed.clone();
+        // Children come first.
+        for (key, node) in self.iter().rev() {
+            let Some(time) = times.get(&key).copied() else { continue };
+            for parent in &node.parents {
+                times.entry(*parent).and_modify(|before| *before = time.min(*before)).or_insert(time);
+            }
+        }
+        times
+    }
+
     /// All commits in order of rank, lowest first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (CommitKey, &Node)> {
         self.nodes.iter().map(|(key, node)| (*key, node))

@@ -6,8 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::TryStreamExt;
+use futures_util::StreamExt;
 
+use super::error::unless_lost;
 use super::{Log, LogError};
 use crate::model::{
     Change, Commit, CommitKey, CommitKind, Conflict, ConflictId, Device, DeviceId, Hlc, Resolution, VaultPath,
@@ -84,7 +85,7 @@ impl Past {
 
 impl Log {
     /// A commit and all its ancestors, newest first. The commits of one push are one entry, under
-    /// the key of its last.
+    /// the key of its last. What the bucket has lost is left out.
     ///
     /// # Errors
     /// Errors of the remote, for commits that are not in the cache.
@@ -98,6 +99,18 @@ impl Log {
     /// # Errors
     /// Errors of the remote, for commits that are not in the cache.
     pub async fn past_from(&self, head: CommitKey, from: u64) -> Result<Vec<Past>, LogError> {
+        self.read_past(head, from, false).await
+    }
+
+    /// The same, if the bucket has lost nothing of it.
+    ///
+    /// # Errors
+    /// Errors of the remote, for commits that are not in the cache: also that one is not there.
+    pub async fn whole_past_from(&self, head: CommitKey, from: u64) -> Result<Vec<Past>, LogError> {
+        self.read_past(head, from, true).await
+    }
+
+    async fn read_past(&self, head: CommitKey, from: u64, whole: bool) -> Result<Vec<Past>, LogError> {
         let on_line = |key: &CommitKey| key.seq >= from;
         let line: BTreeSet<CommitKey> = self.first_parents(head).take_while(on_line).collect();
         let keys = self.graph.ancestry_from(head, from);
@@ -106,7 +119,10 @@ impl Log {
         let mut times: BTreeMap<CommitKey, u64> = BTreeMap::new();
         let mut past: Vec<Past> = Vec::new();
         // Keys are in order of rank, so parents come before their children.
-        while let Some((key, commit)) = reads.try_next().await? {
+        while let Some(read) = reads.next().await {
+            let Some((key, commit)) = (if whole { Some(read?) } else { unless_lost(read)? }) else {
+                continue;
+            };
             if self.is_cut(&commit, from, &cut).await? {
                 cut.insert(key);
                 continue;
@@ -147,7 +163,8 @@ impl Log {
             return Ok(false);
         }
         let push = pushed_as(commit);
-        Ok(push.is_some() && pushed_as(&self.read_commit(*parent).await?.1) == push)
+        let Some((_, before)) = unless_lost(self.read_commit(*parent).await)? else { return Ok(false) };
+        Ok(push.is_some() && pushed_as(&before) == push)
     }
 
     /// The commits of one push that `key` is one of, oldest first. Most pushes are one commit.

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 
 use super::enclosed::packs_of;
+use super::error::unless_lost;
 use super::retain::InBucket;
 use super::{Graph, Log, LogError, Snapshot};
 use crate::model::{CommitKey, PackId, PackInfo};
@@ -154,13 +155,10 @@ impl Log {
         let commits = if wanted.is_empty() { BTreeSet::new() } else { commits };
         let mut reads = std::pin::pin!(self.reads(commits));
         while let Some(read) = reads.next().await {
-            let (key, commit) = match read {
+            let Some((key, commit)) = unless_lost(read)? else {
                 // A pack that it alone knows cannot be put back, and the others can.
-                Err(error) if error.is_of_a_place() => {
-                    all_read = false;
-                    continue;
-                }
-                read => read?,
+                all_read = false;
+                continue;
             };
             let named = packs_of(key, &commit).filter(|pack| wanted.contains(&pack.id));
             packs.extend(named.map(|pack| (pack.id, Arc::new(pack))));

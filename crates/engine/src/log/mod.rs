@@ -68,7 +68,7 @@ pub use chunks::{ChunkReader, Offsets, PACKS, pack_key, parse_pack_key};
 pub use claims::{Wishes, note_claim};
 pub use devices::{DeviceSeen, devices};
 pub use enclosed::{Enclosing, Holders, packs_of};
-pub use error::LogError;
+pub use error::{LogError, unless_lost};
 pub use format::parse_commit_key;
 pub use graph::{Graph, Node};
 pub use header::create_vault;

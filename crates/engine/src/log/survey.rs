@@ -40,13 +40,9 @@ impl Log {
     /// # Errors
     /// Errors of the remote.
     pub async fn commit_times(&self) -> Result<BTreeMap<CommitKey, i64>, LogError> {
-        let mut times = self.listed_times().await?;
-        for (key, node) in self.graph.iter().rev() {
-            let Some(time) = times.get(&key).copied() else { continue };
-            for parent in &node.parents {
-                times.entry(*parent).and_modify(|before| *before = time.min(*before));
-            }
-        }
+        let listed = self.listed_times().await?;
+        let mut times = self.graph.with_missing(&listed);
+        times.retain(|key, _| listed.contains_key(key));
         Ok(times)
     }
 

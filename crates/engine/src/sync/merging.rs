@@ -29,7 +29,7 @@ use super::recovery::{Clashes, MergedFiles, Rewrite, Stand};
 use super::report::{Trouble, Weight};
 use super::session::{Context, Session};
 use super::{Merge, Past, Refusal, SyncError, served};
-use crate::log::{Snapshot, looks_back};
+use crate::log::{Snapshot, looks_back, unless_lost};
 use crate::merge::Clash;
 use crate::model::{CommitKey, Conflict, ConflictId, Content, Groups, Item, VaultPath};
 use crate::plan::{Action, Step};
@@ -192,7 +192,9 @@ impl Session<'_> {
     ) -> Result<Vec<Past>, SyncError> {
         let mut past = Vec::new();
         for from in looks_back(newest) {
-            past = self.log.past_from(newest, from).await?;
+            // With a commit lost, nobody can tell if the device that has to merge goes on.
+            let Some(whole) = unless_lost(self.log.whole_past_from(newest, from).await)? else { break };
+            past = whole;
             if open.iter().all(|conflict| bringer(&past, conflict, groups).is_some()) {
                 break;
             }

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::Fault;
 use super::repair::stored_part;
 use crate::content::ChunkIndex;
-use crate::log::{BranchVersion, ChunkReader, Depth, Name, Snapshot, pack_key};
+use crate::log::{BranchVersion, ChunkReader, Depth, Name, Snapshot, pack_key, unless_lost};
 use crate::model::{CommitKey, ConflictId, Digest, Entry, Item, PackId, PackInfo, Recipe, VaultPath};
 use crate::sync::SyncError;
 use crate::sync::cycle::list_chunks;
@@ -89,7 +89,10 @@ impl Session<'_> {
     /// True if something that retention keeps is neither in the packs of the newest state nor in
     /// swept ones that are still there, and was not given up.
     pub(super) async fn lacks(&mut self, head: &Snapshot) -> Result<bool, SyncError> {
-        let kept = self.log.retained(head, head.horizon).await?.sure;
+        let Some(retained) = unless_lost(self.log.retained(head, head.horizon).await)? else {
+            return Ok(true);
+        };
+        let kept = retained.sure;
         let there = self.swept_and_there(head).await?;
         let reader = ChunkReader::new(Arc::clone(&self.context.ports.remote));
         let lost = reader.places(&kept, head.packs.values(), &[], &there).await?.lost;
@@ -125,9 +128,16 @@ impl Session<'_> {
         walk.add_readable(&newest).await?;
         self.swept_and_there(&newest).await?.into_iter().for_each(|pack| walk.index.insert(pack));
         let line: Vec<CommitKey> = self.log.line(head).into_iter().rev().collect();
+        let mut is_known = true;
         for key in line {
-            let changed = self.log.changed_by(key).await?;
-            let state = self.log.readable(key, Some(head)).await?;
+            // After a commit that is lost itself, the next checkpoint tells what stands; not, what
+            // made it.
+            let was_known = is_known;
+            let changed = unless_lost(self.log.changed_by(key).await)?;
+            let state = unless_lost(self.log.readable(key, Some(head)).await)?;
+            is_known = changed.is_some() && state.is_some();
+            let Some((changed, state)) = changed.zip(state) else { continue };
+            let changed = if was_known { changed } else { walk.all_of(&state) };
             walk.void.extend(newest.void.contains(&key).then_some(key.seq));
             walk.step(key, &changed, &state).await?;
         }
@@ -145,7 +155,7 @@ impl Session<'_> {
         let mut oldest = self.log.beside_line(head);
         oldest.retain(|key| key.seq == newest.horizon && !newest.void.contains(key));
         for key in oldest {
-            let state = self.log.snapshot(Some(key)).await?;
+            let Some(state) = unless_lost(self.log.snapshot(Some(key)).await)? else { continue };
             held.extend(state.tree.iter().map(|(path, entry)| ((None, path.clone()), entry.digest)));
             held.extend(kept_by(&state).filter_map(|(name, entry)| Some((name, entry?.digest))));
         }
@@ -165,10 +175,8 @@ impl Session<'_> {
         if versions.is_empty() {
             return Ok(());
         }
-        let retained = match self.log.retained(newest, newest.horizon).await {
-            Err(error) if error.is_of_a_place() => return Ok(()),
-            retained => retained?,
-        };
+        let retained = unless_lost(self.log.retained(newest, newest.horizon).await)?;
+        let Some(retained) = retained else { return Ok(()) };
         let mut recipes = retained.sure.recipes;
         recipes.extend(retained.void.recipes);
         let told: BTreeSet<(VaultPath, Digest)> =
@@ -201,13 +209,13 @@ impl Session<'_> {
             return Ok(found);
         }
         for key in self.log.line(head).into_iter().rev() {
-            let changed = self.log.changed_by(key).await?;
+            let changed = unless_lost(self.log.changed_by(key).await)?.unwrap_or_default();
             let touched: BTreeSet<Item> =
                 changed.iter().map(|path| groups.item(path)).filter(|item| items.contains(item)).collect();
             if touched.is_empty() {
                 continue;
             }
-            let state = self.log.readable(key, Some(head)).await?;
+            let Some(state) = unless_lost(self.log.readable(key, Some(head)).await)? else { continue };
             for item in touched {
                 let mut members = state.tree.iter().filter(|(path, _)| groups.item(path) == item).peekable();
                 if members.peek().is_some()
@@ -226,6 +234,13 @@ impl Session<'_> {
 }
 
 impl LostWalk<'_> {
+    /// Files of a state, and those that stood before and are not in it.
+    fn all_of(&self, state: &Snapshot) -> Vec<VaultPath> {
+        let before = self.open.keys().filter(|(conflict, _)| conflict.is_none()).map(|(_, path)| path);
+        let all: BTreeSet<&VaultPath> = before.chain(state.tree.iter().map(|(path, _)| path)).collect();
+        all.into_iter().cloned().collect()
+    }
+
     /// Looks at the versions that one commit brought.
     async fn step(
         &mut self,

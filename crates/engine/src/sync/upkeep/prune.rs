@@ -90,6 +90,10 @@ pub struct Pruned {
     /// True if nothing is marked or deleted because of that.
     #[serde(default)]
     pub stopped: bool,
+    /// Cause why nobody can tell what is to be kept, if so: the bucket has lost a commit that no
+    /// device has. Then nothing is marked or deleted, until that commit is older than what is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub untold: Option<String>,
     /// Objects that were set aside less than a day ago: while there are any, nothing is marked or
     /// deleted.
     #[serde(default)]
@@ -368,6 +372,7 @@ fn told(looked: &Looked, head: &Snapshot) -> Pruned {
         freed: Objects::default(),
         damaged: looked.damaged,
         stopped: looked.stopped,
+        untold: looked.untold.clone(),
         doubtful: 0,
     }
 }

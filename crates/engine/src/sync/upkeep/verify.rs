@@ -91,6 +91,9 @@ impl Session<'_> {
         let heads = self.log.graph().heads();
         let commits = self.log.graph().iter().count();
         let mut verified = Verified { deep, commits, ..Verified::default() };
+        for commit in self.log.missing_commits() {
+            verified.fault(commit, "it is missing");
+        }
         verified.generation = heads.first().map_or(0, |head| head.seq);
         let mut packs: BTreeMap<PackId, Arc<PackInfo>> = BTreeMap::new();
         for head in heads {

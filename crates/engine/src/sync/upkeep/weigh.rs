@@ -45,8 +45,11 @@ pub(super) struct Looked {
     pub rescue: Vec<Worn>,
     pub damaged: usize,
     /// True where a version of the newest state or of an open conflict is among the damaged ones:
-    /// what seems to be needed by nothing may be what puts it right.
+    /// what seems to be needed by nothing may be what puts it right. True as well where it is
+    /// `untold` what is needed.
     pub stopped: bool,
+    /// Cause why the history does not tell what is to be kept.
+    pub untold: Option<String>,
     pub now_ms: i64,
     pub grace_ms: i64,
 }
@@ -86,9 +89,13 @@ impl Session<'_> {
         self.log.correct_times(&mut bucket, &times, now_ms).await?;
         self.weighs(1);
         let checkpoints = self.log.checkpoint_packs().await?;
-        let horizon = self.wanted_from(head, &times, now_ms).await?;
+        // Without a commit that is lost, all there is may be wanted.
+        let horizon = told_or_lost(self.wanted_from(head, &times, now_ms).await)?.unwrap_or_default();
         self.weighs(2);
-        let (sure, must) = self.kept(head, horizon, recorded).await?;
+        let (sure, must, untold) = match told_or_lost(self.kept(head, horizon, recorded).await)? {
+            Ok((sure, must)) => (sure, must, None),
+            Err(why) => (Contents::of(head), BTreeSet::new(), Some(why)),
+        };
         self.weighs(3);
         // What commits name and nobody finds is damage, not what is needed.
         let there_still = |pack: &&Arc<PackInfo>| bucket.contains_key(&pack.id);
@@ -123,7 +130,8 @@ impl Session<'_> {
         let staying: Vec<Arc<PackInfo>> = sound.into_iter().filter(stays).collect();
         let worn = worn(&staying, &places, due);
         let newest = Contents::of(head);
-        let stopped = newest.all.keys().any(|digest| places.lost.contains(digest));
+        let is_damaged = newest.all.keys().any(|digest| places.lost.contains(digest));
+        let stopped = is_damaged || untold.is_some();
         let (chunks, swept) = (places.chunks, objects);
         let mut looked = Looked {
             bucket,
@@ -139,14 +147,20 @@ impl Session<'_> {
             rescue,
             damaged,
             stopped,
+            untold,
             now_ms,
             grace_ms,
         };
-        if stopped {
+        if is_damaged {
             tracing::warn!(
                 damaged,
                 "versions of the newest generation cannot be put together: nothing is pruned"
             );
+        }
+        if let Some(why) = &looked.untold {
+            tracing::warn!(why, "a part of the history is lost: nothing is pruned until it is old");
+        }
+        if stopped {
             looked.keep_all();
         }
         Ok(looked)
@@ -167,6 +181,7 @@ impl Session<'_> {
         now_ms: i64,
     ) -> Result<u64, SyncError> {
         let Some(key) = head.key else { return Ok(0) };
+        let times = &self.log.graph().with_missing(times);
         let others = self.log.others_keep(key, self.marker.device, times, now_ms).await?;
         let window = window(self.context.settings.retention.keeps().and(others), now_ms);
         let uncounted = self.log.uncounted(key, window.generations).await?;
@@ -196,6 +211,14 @@ impl Session<'_> {
         let gone = head.gone_for_good();
         sure.all.retain(|content, _| !gone.contains(content));
         Ok((sure, must))
+    }
+}
+
+/// What was read of the history, or the cause why it does not tell: an object of it is lost.
+fn told_or_lost<T>(read: Result<T, SyncError>) -> Result<Result<T, String>, SyncError> {
+    match read {
+        Err(SyncError::Log(error)) if error.is_of_a_place() => Ok(Err(error.to_string())),
+        read => read.map(Ok),
     }
 }
 
