@@ -3,10 +3,13 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
+use std::sync::Arc;
 
+use cogzy_engine::remote::{MemoryRemote, Remote};
 use cogzy_testkit::fresh_folder;
 use rustix::fs::{XattrFlags, getxattr, setxattr};
 
+use crate::support::device::Device;
 use crate::support::process::Machine;
 
 const APP: u32 = 1000;
@@ -139,4 +142,34 @@ async fn what_our_rights_do_not_allow_is_named_once() {
         |problem: &&serde_json::Value| problem["message"].as_str().unwrap().contains("its owner");
     assert_eq!(problems.iter().filter(about_owner).count(), 1, "{report:#}");
     assert_eq!(two.read("traces/y.json").as_deref(), Some(&b"second"[..]));
+}
+
+/// A change of the mode in a file's place is durable only after a flush of its own: of thousands of
+/// files that took minutes, since the service's umask leaves nothing to others.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_pulled_has_the_mode_of_its_place_from_the_beginning() {
+    let folder = fresh_folder();
+    let remote: Arc<dyn Remote> = Arc::new(MemoryRemote::default());
+    let mut one = Device::joined(folder.path(), "one", Arc::clone(&remote)).await;
+    let mut two = Device::joined(folder.path(), "two", remote).await;
+    let place = |device: &Device, at: usize| device.root.join(format!("traces/{at}.json"));
+    for at in 0..20 {
+        one.write(&format!("traces/{at}.json"), format!("[{at}]"));
+        set_mode(&place(&one, at), if at % 2 == 0 { 0o666 } else { 0o644 });
+    }
+    one.sync().await;
+    two.sync().await;
+    let new = mode(&place(&two, 0));
+    assert_eq!(new & 0o022, 0, "the tests' umask leaves others no right to write");
+    assert_eq!(two.dressed.take(), 0);
+
+    for at in 5..8 {
+        set_mode(&place(&two, at), 0o640);
+        one.write(&format!("traces/{at}.json"), format!("[{at}, \"edited\"]"));
+    }
+    one.sync().await;
+    two.sync().await;
+    assert_eq!(two.text("traces/7.json").as_deref(), Some("[7, \"edited\"]"));
+    assert_eq!(mode(&place(&two, 7)), 0o640);
+    assert_eq!(two.dressed.take(), 0);
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use cogzy_engine::fs::{Databases, Flush, Fs, ReadFile, RootedFs, WriteFile};
+use cogzy_engine::fs::{Databases, Flush, Fs, Like, ReadFile, RootedFs, WriteFile};
 use cogzy_engine::model::{FileKind, FileStat};
 
 /// The paths that were opened, in order, and the bytes read of them one after the other. Clones are
@@ -24,6 +24,18 @@ impl Opened {
     /// Bytes that were read since this was asked last.
     pub fn take_bytes(&self) -> u64 {
         self.1.swap(0, Ordering::Relaxed)
+    }
+}
+
+/// Number of files whose mode was changed when they came into their places: each of them costs a
+/// flush of its own. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub struct Dressed(Arc<AtomicU64>);
+
+impl Dressed {
+    /// Files since this was asked last.
+    pub fn take(&self) -> u64 {
+        self.0.swap(0, Ordering::Relaxed)
     }
 }
 
@@ -53,6 +65,7 @@ impl ReadFile for CountedFile {
 #[derive(Debug)]
 pub struct Counted {
     pub opened: Opened,
+    pub dressed: Dressed,
     pub disk: RootedFs,
 }
 
@@ -99,6 +112,17 @@ impl Fs for Counted {
     }
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.disk.sync_dir(path)
+    }
+    fn mode_of_new(&self, mode: u32) -> u32 {
+        self.disk.mode_of_new(mode)
+    }
+    fn dress(&self, file: &Path, like: Like) -> io::Result<Vec<&'static str>> {
+        let before = self.disk.lstat(file)?.mode;
+        let left = self.disk.dress(file, like)?;
+        if self.disk.lstat(file)?.mode != before {
+            self.dressed.0.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(left)
     }
     fn begin_flush(&self, folder: &Path, files: usize) -> io::Result<Option<Box<dyn Flush>>> {
         self.disk.begin_flush(folder, files)

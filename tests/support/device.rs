@@ -21,7 +21,7 @@ use cogzy_engine::sync::{
 use cogzy_engine::vault::validate::Search;
 use cogzy_engine::vault::{Filter, Layout};
 
-use super::counted::{Counted, Opened};
+use super::counted::{Counted, Dressed, Opened};
 use super::stick;
 
 /// The default configuration's.
@@ -90,6 +90,8 @@ pub struct Device {
     engine: Option<Engine>,
     /// Files that the engine has opened to read them.
     pub opened: Opened,
+    /// Files whose mode it has changed in their places.
+    pub dressed: Dressed,
     /// Its disk holds names as FAT does.
     pub stick: bool,
 }
@@ -138,6 +140,7 @@ impl Device {
             meter,
             engine: None,
             opened: Opened::default(),
+            dressed: Dressed::default(),
             stick: false,
         };
         device.pass(Duration::from_secs(10));
@@ -220,7 +223,7 @@ impl Device {
             return stick::opened(layout, self.stick);
         }
         let disk = RootedFs::open(layout.root(), layout.sync());
-        Arc::new(Counted { opened: self.opened.clone(), disk })
+        Arc::new(Counted { opened: self.opened.clone(), dressed: self.dressed.clone(), disk })
     }
 
     pub async fn join(&mut self, approved: bool) -> Result<Joined, SyncError> {

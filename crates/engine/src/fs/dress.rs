@@ -38,6 +38,11 @@ pub(super) fn like_file(file: &File, old: &File) -> io::Result<Left> {
     Ok(left)
 }
 
+/// Mode of a new file for which somebody wishes `mode`: its owner may always read and write it.
+pub(super) fn mode_of_new(mode: u32) -> u32 {
+    (mode & 0o777 & !*UMASK) | 0o600
+}
+
 /// Gives `file` what a folder gives its new files.
 pub(super) fn like_folder(file: &File, folder: &std::fs::Metadata) -> io::Result<Left> {
     let (mut left, mut changed) = (Left::new(), false);
@@ -47,8 +52,7 @@ pub(super) fn like_folder(file: &File, folder: &std::fs::Metadata) -> io::Result
     let uid = if is_root { folder.uid() } else { now.uid() };
     let gid = if is_root || folder.mode() & SETGID != 0 { folder.gid() } else { now.gid() };
     changed |= own(file, &now, (uid, gid), &mut left)?;
-    let mode = (now.mode() & 0o777 & !*UMASK) | 0o600;
-    changed |= set_mode(file, mode, &mut left)?;
+    changed |= set_mode(file, mode_of_new(now.mode()), &mut left)?;
     if changed {
         file.sync_all()?;
     }

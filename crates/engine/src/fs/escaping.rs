@@ -253,6 +253,10 @@ impl<D: Fs + ?Sized> Fs for Escaping<D> {
         self.disk.begin_flush(&self.place(folder)?, files)
     }
 
+    fn mode_of_new(&self, mode: u32) -> u32 {
+        self.disk.mode_of_new(mode)
+    }
+
     fn dress(&self, file: &Path, like: Like) -> io::Result<Vec<&'static str>> {
         let file = self.place(file)?;
         match like {

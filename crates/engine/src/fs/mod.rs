@@ -280,6 +280,11 @@ pub trait Fs: Send + Sync + Debug {
         Ok(None)
     }
 
+    /// Mode that [`Fs::dress`] leaves a new file of this mode: less the umask.
+    fn mode_of_new(&self, mode: u32) -> u32 {
+        mode
+    }
+
     /// Gives a file that is not visible yet what belongs to its place: owner, group, mode, extended
     /// attributes and access lists of the file that it replaces; for a new one its folder's owner
     /// and group, as far as the system would give them, and its own mode less the umask. What our

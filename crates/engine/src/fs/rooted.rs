@@ -318,6 +318,10 @@ impl Fs for RootedFs {
         flush::begin(self.open_folder(folder)?, files)
     }
 
+    fn mode_of_new(&self, mode: u32) -> u32 {
+        dress::mode_of_new(mode)
+    }
+
     fn dress(&self, file: &Path, like: Like) -> io::Result<Vec<&'static str>> {
         let fresh = self.open_file(file)?;
         match like {

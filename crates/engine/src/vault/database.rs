@@ -38,9 +38,13 @@ fn head(fs: &dyn Fs, place: &Path) -> io::Result<Option<Vec<u8>>> {
         Some(stat) if stat.kind == FileKind::File => {}
         _ => return Ok(None),
     }
+    found(head_of_file(fs, place))
+}
+
+fn head_of_file(fs: &dyn Fs, place: &Path) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
-    let read = fs.open(place).and_then(|file| file.take(HEAD).read_to_end(&mut head));
-    Ok(found(read)?.map(|_| head))
+    fs.open(place)?.take(HEAD).read_to_end(&mut head)?;
+    Ok(head)
 }
 
 /// True for a database: by its head, or, while its first transaction is under way, by what stands
@@ -59,6 +63,11 @@ pub(crate) fn is_database(fs: &dyn Fs, place: &Path) -> io::Result<bool> {
         }
     }
     Ok(false)
+}
+
+/// True for a whole database in a file of ours, which is there and has nothing beside it.
+pub(super) fn is_whole_database(fs: &dyn Fs, place: &Path) -> io::Result<bool> {
+    Ok(fs.databases().is_some() && sqlite::is_database(&head_of_file(fs, place)?))
 }
 
 /// The databases among the files that these names on disk may belong to.

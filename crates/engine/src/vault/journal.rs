@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{ApplyId, Layout};
 use crate::fs::{self, At, Fs, IoAt, MOUNT_FOLDER, found};
@@ -35,6 +35,7 @@ pub(super) struct Journal {
     /// True to finish even units that were not begun when a crash came.
     #[serde(default)]
     pub finish: bool,
+    #[serde(deserialize_with = "exactly")]
     pub items: Vec<Entry>,
 }
 
@@ -84,7 +85,16 @@ pub(super) struct Entry {
     pub item: Item,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<Keeping>,
+    #[serde(deserialize_with = "exactly")]
     pub steps: Vec<Step>,
+}
+
+/// A list with no more room than it needs. One that grows by itself begins with room for four, and
+/// most items are one file.
+fn exactly<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
+    let mut list = Vec::deserialize(from)?;
+    list.shrink_to_fit();
+    Ok(list)
 }
 
 /// Step for one file.

@@ -32,6 +32,29 @@ pub enum StageError {
     Io(#[from] IoAt),
 }
 
+/// The slots of a stage on the vault's own disk, for another thread.
+#[derive(Debug, Clone)]
+pub struct Slots {
+    fs: Arc<dyn Fs>,
+    folder: PathBuf,
+}
+
+impl Slots {
+    /// Starts the file of a slot. Each slot is written once.
+    ///
+    /// # Errors
+    /// Errors of the system; also one if the slot is taken.
+    pub fn writer(&self, slot: u32) -> Result<StageWriter, StageError> {
+        StageWriter::create_in_folder(&*self.fs, &self.path(slot), None)
+    }
+
+    /// Place of a slot's file.
+    #[must_use]
+    pub fn path(&self, slot: u32) -> PathBuf {
+        Layout::slot_in(&self.folder, slot)
+    }
+}
+
 /// The staging folder of one apply.
 #[derive(Debug)]
 pub struct Stage {
@@ -90,6 +113,12 @@ impl Stage {
             return StageWriter::create_like(&*self.fs, &self.path(slot), like);
         }
         StageWriter::create_in_folder(&*self.fs, &self.path(slot), like)
+    }
+
+    /// The slots on the vault's own disk.
+    #[must_use]
+    pub fn slots(&self) -> Slots {
+        Slots { fs: Arc::clone(&self.fs), folder: self.folder.clone() }
     }
 
     /// Removes the file of a slot, so that it can be written again.

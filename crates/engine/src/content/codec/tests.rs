@@ -63,6 +63,23 @@ fn each_kind_of_content_gets_its_codec() {
     assert_eq!(chosen(b"x"), (Codec::Raw, 1));
 }
 
+/// Of text no sample is taken. Text in UTF-16 has a byte of nothing in each element.
+#[test]
+fn text_is_stored_as_zstd_in_any_script_and_where_that_saves_nothing_as_it_is() {
+    for text in ["the same words, ", "dieselben Wörter, ", "одни и те же слова, ", "同じ言葉、"]
+    {
+        let chunk = text.repeat(40);
+        let (codec, stored) = chosen(chunk.as_bytes());
+        assert_eq!(codec, Codec::Zstd, "{text}");
+        let best = CODECS.iter().filter_map(|codec| Some(stored_as(*codec, chunk.as_bytes())?.len())).min();
+        assert_eq!(Some(stored), best, "{text}");
+    }
+    assert_eq!(chosen(b"few words").0, Codec::Raw);
+    let digits: Vec<u8> = noise("digits", 4000).iter().map(|byte| b'0' + byte % 10).collect();
+    let utf16: Vec<u8> = digits.iter().flat_map(|digit| [*digit, 0]).collect();
+    assert_eq!(chosen(&utf16).0, Codec::Planes2);
+}
+
 #[test]
 fn an_encoder_keeps_no_state_between_chunks() {
     let (json, rows) = (json_nodes("memory", 300), unit_rows("memory", 4, 1536));

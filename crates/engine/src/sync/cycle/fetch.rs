@@ -254,7 +254,20 @@ impl Output<'_> {
         chunks: Vec<Placed>,
         arriving: &mut Arriving<impl Stream<Item = Arrived> + Unpin>,
     ) -> Result<(), SyncError> {
+        let is_staged =
+            |placed: &Placed| self.source.is_only_in(self.stage.folder(), &placed.part.id, arriving);
+        if chunks.iter().any(is_staged) {
+            self.finishing.settle().await?;
+        }
         let target = Arc::new(self.stage.path(file.slot));
+        if let [only] = chunks.as_slice()
+            && self.is_small(file, only)
+        {
+            let bytes = self.source.chunk(arriving, &file.name, only.part.id).await?;
+            self.source.on_disk.note(only.part.id, &target, 0, only.part.len);
+            self.told(bytes.len() as u64);
+            return self.finishing.write(file.slot, file.entry, bytes).await;
+        }
         let mut writer = match self.writer.take() {
             Some(writer) => writer,
             None => blocking(|| self.begin(file, &chunks))?,
@@ -281,6 +294,12 @@ impl Output<'_> {
         }
         self.writer = Some(writer);
         Ok(())
+    }
+
+    /// True for a small file of one chunk, which is compared with its name where it comes from.
+    fn is_small(&self, file: &Wanted, only: &Placed) -> bool {
+        let is_all = (only.part.id, u64::from(only.part.len)) == (file.entry.digest, file.entry.size);
+        is_all && self.writer.is_none() && self.finishing.takes(file.slot, &file.entry)
     }
 
     fn told(&mut self, bytes: u64) {

@@ -5,8 +5,11 @@
 //! asked for several at once takes little longer than for one. All of them are durable when
 //! [`Finishing::end`] returns: only then may a journal name them. A crash leaves a stage, which the
 //! next start removes.
+//!
+//! A small file whose bytes are at hand is written by another thread, with others.
 
 use std::collections::VecDeque;
+use std::io::Write;
 
 use tokio::task::JoinHandle;
 
@@ -14,13 +17,25 @@ use crate::fs::{At, Flush};
 use crate::model::Entry;
 use crate::planted::{Bug, planted};
 use crate::sync::{SyncError, blocking, has_other_threads, joined};
-use crate::vault::{Stage, StageError, StageWriter};
+use crate::vault::{Slots, Stage, StageError, StageWriter};
 
 /// Files that the disk is asked for at once.
 const AT_ONCE: usize = 16;
 /// Bytes of a file from which on the disk is asked for it alone, so that it is busy while the next
 /// one arrives.
 pub(super) const LARGE: u64 = 1 << 20;
+/// Small files that are handed over at once, and their bytes.
+const TOGETHER: usize = 64;
+const TOGETHER_BYTES: usize = 1 << 20;
+/// Hand-overs under way.
+const HANDED_OVER: usize = 2;
+
+/// A file that is not written yet.
+struct Whole {
+    slot: u32,
+    entry: Entry,
+    bytes: Vec<u8>,
+}
 
 /// Files that are written and may not be durable yet.
 pub(super) struct Finishing<'a> {
@@ -29,6 +44,11 @@ pub(super) struct Finishing<'a> {
     alone: VecDeque<JoinHandle<Result<(), StageError>>>,
     /// For the others.
     flush: Option<Box<dyn Flush>>,
+    /// Small files at hand, and their bytes.
+    wholes: Vec<Whole>,
+    whole_bytes: usize,
+    /// Small files that are being written, oldest first.
+    writing: VecDeque<JoinHandle<Result<(), StageError>>>,
 }
 
 impl<'a> Finishing<'a> {
@@ -37,7 +57,64 @@ impl<'a> Finishing<'a> {
     /// # Errors
     /// Errors of the system.
     pub(super) fn begin(stage: &'a Stage, files: usize) -> Result<Self, SyncError> {
-        Ok(Self { stage, alone: VecDeque::new(), flush: stage.begin_flush(files)? })
+        Ok(Self {
+            stage,
+            alone: VecDeque::new(),
+            flush: stage.begin_flush(files)?,
+            wholes: Vec::new(),
+            whole_bytes: 0,
+            writing: VecDeque::new(),
+        })
+    }
+
+    /// True if [`Self::write`] takes this file.
+    pub(super) fn takes(&self, slot: u32, entry: &Entry) -> bool {
+        let is_small = entry.size < TOGETHER_BYTES as u64;
+        is_small && self.flush.is_some() && has_other_threads() && !self.stage.is_elsewhere(slot)
+    }
+
+    /// Writes a small file, and ends it as [`StageWriter::finish`] does; later. Before it is read
+    /// again, [`Self::settle`] is to be waited for.
+    ///
+    /// # Errors
+    /// Those of an earlier file.
+    pub(super) async fn write(&mut self, slot: u32, entry: Entry, bytes: Vec<u8>) -> Result<(), SyncError> {
+        self.whole_bytes += bytes.len();
+        self.wholes.push(Whole { slot, entry, bytes });
+        if self.wholes.len() < TOGETHER && self.whole_bytes < TOGETHER_BYTES {
+            return Ok(());
+        }
+        if self.writing.len() >= HANDED_OVER {
+            self.first_written().await?;
+        }
+        self.hand_over();
+        Ok(())
+    }
+
+    /// Waits until all small files are written.
+    ///
+    /// # Errors
+    /// As for [`Self::write`].
+    pub(super) async fn settle(&mut self) -> Result<(), SyncError> {
+        self.hand_over();
+        while !self.writing.is_empty() {
+            self.first_written().await?;
+        }
+        Ok(())
+    }
+
+    fn hand_over(&mut self) {
+        let wholes = std::mem::take(&mut self.wholes);
+        self.whole_bytes = 0;
+        if !wholes.is_empty() {
+            let slots = self.stage.slots();
+            self.writing.push_back(tokio::task::spawn_blocking(move || write_all(&slots, wholes)));
+        }
+    }
+
+    async fn first_written(&mut self) -> Result<(), SyncError> {
+        let Some(first) = self.writing.pop_front() else { return Ok(()) };
+        Ok(joined(first.await)??)
     }
 
     /// Ends a file as [`StageWriter::finish`] does, later. On a runtime of one thread, as in
@@ -70,6 +147,7 @@ impl<'a> Finishing<'a> {
     /// # Errors
     /// As for [`Self::add`].
     pub(super) async fn end(mut self) -> Result<(), SyncError> {
+        self.settle().await?;
         while !self.alone.is_empty() {
             self.first().await?;
         }
@@ -86,4 +164,13 @@ impl<'a> Finishing<'a> {
         let Some(first) = self.alone.pop_front() else { return Ok(()) };
         Ok(joined(first.await)??)
     }
+}
+
+fn write_all(slots: &Slots, files: Vec<Whole>) -> Result<(), StageError> {
+    for Whole { slot, entry, bytes } in files {
+        let mut writer = slots.writer(slot)?;
+        writer.write_all(&bytes).at("write", &slots.path(slot))?;
+        writer.finish_unflushed(entry.content(), entry.mode, entry.mtime_ms)?;
+    }
+    Ok(())
 }

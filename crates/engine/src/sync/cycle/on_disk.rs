@@ -229,6 +229,11 @@ impl OnDisk {
         self.places.contains_key(chunk)
     }
 
+    /// True if a chunk is in a file of `folder`.
+    pub(super) fn is_in(&self, folder: &Path, chunk: &Digest) -> bool {
+        self.places.get(chunk).is_some_and(|place| place.file.parent() == Some(folder))
+    }
+
     fn read_place(&mut self, fs: &dyn Fs, place: &Place) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; usize::try_from(place.len).unwrap_or(usize::MAX)];
         self.read_at(fs, &place.file, &mut bytes, place.offset)?;

@@ -6,11 +6,14 @@
 //! to the planner.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::fetch::lost_pack;
 use super::{Local, Order, Survey, Wanted};
-use crate::fs::{IoAt, found};
+use crate::fs::{Fs, IoAt, found};
 use crate::log::{Depth, LogError, Snapshot};
 use crate::model::{
     CommitKey, Conflict, Digest, FileStat, Item, Kept, PackId, Recipe, SharedMap, Tree, VaultPath,
@@ -75,7 +78,7 @@ impl Session<'_> {
         let Context { layout, ports, .. } = self.context;
         let id = self.apply_id();
         let mut stage = Stage::create(ports.fs.clone(), layout, &id)?;
-        let (mut items, wanted) = incoming.staging_plan()?;
+        let (mut items, wanted) = incoming.staging_plan(ports.fs.as_ref())?;
         stage.spread(layout, &id, self.context.homes(&items)?);
         let wanted = self.fit(incoming, &mut items, wanted)?;
         if items.is_empty() {
@@ -219,17 +222,22 @@ impl Session<'_> {
 }
 
 impl Incoming<'_> {
-    fn staging_plan(&self) -> Result<(Vec<ApplyItem>, Vec<Wanted>), SyncError> {
-        let (mut items, mut wanted) = (Vec::new(), Vec::new());
+    fn staging_plan(&self, fs: &dyn Fs) -> Result<(Vec<ApplyItem>, Vec<Wanted>), SyncError> {
+        let (mut items, mut wanted) = (Vec::with_capacity(self.steps.len()), Vec::new());
         for step in &self.steps {
-            let mut apply_steps = Vec::new();
+            // Most items are one file: a list that grows by itself begins with room for four.
+            let mut apply_steps = Vec::with_capacity(step.files.len());
             for file in &step.files {
-                let new = file.to.map(|entry| {
+                let stat = self.local.stats.get(&file.path);
+                let new = file.to.map(|mut entry| {
+                    // Its mode in its place, as far as that is known: to change it there would cost
+                    // each file a flush of its own.
+                    let there = file.from.and(stat).map(|stat| stat.mode);
+                    entry.mode = there.unwrap_or_else(|| fs.mode_of_new(entry.mode));
                     let slot = u32::try_from(wanted.len()).unwrap_or(u32::MAX);
                     wanted.push(Wanted { name: file.path.to_string(), slot, entry });
                     Staged { slot, content: entry.content() }
                 });
-                let stat = self.local.stats.get(&file.path);
                 let old =
                     file.from.zip(stat).map(|(entry, stat)| Seen { content: entry.content(), stat: *stat });
                 let on_disk = self.local.names.on_disk(&file.path);
@@ -259,23 +267,34 @@ impl Incoming<'_> {
 impl Context {
     /// The paths of items that were brought, as they were put in place. A file that stands
     /// otherwise was touched since: that was not us.
-    fn brought(
+    fn brought<'i>(
         &self,
-        incoming: &Incoming<'_>,
+        incoming: &'i Incoming<'_>,
         done: &BTreeSet<Item>,
     ) -> BTreeMap<VaultPath, Option<FileStat>> {
         let steps = incoming.steps.iter().filter(|step| done.contains(&step.item));
-        let stands = |file: &FileStep| {
-            let place = incoming.local.names.locate(self.layout.root(), &file.path);
-            let stat = found(self.fs().lstat(&place)).ok()?;
-            let ours = match (&stat, file.to) {
-                (Some(stat), Some(entry)) => (stat.size, stat.mtime_ms()) == (entry.size, entry.mtime_ms),
-                (None, None) => true,
-                _ => false,
-            };
-            ours.then(|| (file.path.clone(), stat))
-        };
-        steps.flat_map(|step| &step.files).filter_map(stands).collect()
+        let place = |file: &'i FileStep| (incoming.local.names.locate(self.layout.root(), &file.path), file);
+        let files: Vec<(PathBuf, &FileStep)> = steps.flat_map(|step| &step.files).map(place).collect();
+        let mut brought = BTreeMap::new();
+        for files in files.chunk_by(|(one, _), (next, _)| one.parent() == next.parent()) {
+            let Some(folder) = files.first().and_then(|(place, _)| place.parent()) else { continue };
+            let names: Vec<&OsStr> = files.iter().filter_map(|(place, _)| place.file_name()).collect();
+            let gone = || names.iter().map(|_| Err(ErrorKind::NotFound.into())).collect();
+            let Ok(stats) = found(self.fs().lstat_each(folder, &names)) else { continue };
+            let stats = stats.unwrap_or_else(gone);
+            for ((_, file), stat) in files.iter().zip(stats) {
+                let Ok(stat) = found(stat) else { continue };
+                let ours = match (&stat, file.to) {
+                    (Some(stat), Some(entry)) => (stat.size, stat.mtime_ms()) == (entry.size, entry.mtime_ms),
+                    (None, None) => true,
+                    _ => false,
+                };
+                if ours {
+                    brought.insert(file.path.clone(), stat);
+                }
+            }
+        }
+        brought
     }
 
     /// Our folder on the disk of each slot whose file will stand on another disk than the vault's.

@@ -3,7 +3,7 @@
 //! Decided here: how much stays free, which items are left out (the largest), and when old trashes
 //! go before their time. What is in the trash is in the backup, too, or a person was told of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::{Incoming, Wanted};
@@ -27,26 +27,26 @@ impl Session<'_> {
         wanted: Vec<Wanted>,
     ) -> Result<Vec<Wanted>, SyncError> {
         let disks = self.context.disks(items)?;
-        let mut budgets: BTreeMap<PathBuf, u64> = BTreeMap::new();
-        for (disk, needed) in needs(items, &disks) {
-            if let Err(error) = self.context.check_free(needed, &disk) {
+        let mut budgets: BTreeMap<&Path, u64> = BTreeMap::new();
+        for (disk, needed) in disks.needs(items) {
+            if let Err(error) = self.context.check_free(needed, disk) {
                 let missing = error_missing(&error);
-                blocking(|| self.context.yield_trash(missing, &disk));
+                blocking(|| self.context.yield_trash(missing, disk));
                 if incoming.whole {
-                    self.context.check_free(needed, &disk)?;
+                    self.context.check_free(needed, disk)?;
                 }
             }
-            if let Ok(free) = self.context.fs().free_space(&disk) {
+            if let Ok(free) = self.context.fs().free_space(disk) {
                 budgets.insert(disk, free.saturating_sub(RESERVE));
             }
         }
         let size = |item: &ApplyItem| item.steps.iter().map(bytes).sum::<u64>();
         let mut order: Vec<usize> = (0..items.len()).collect();
         order.sort_by_key(|at| items.get(*at).map_or(0, size));
-        let mut left_out = Vec::new();
+        let mut left_out = BTreeSet::new();
         for at in order {
             let Some(item) = items.get(at) else { continue };
-            let needed = needs(std::slice::from_ref(item), &disks);
+            let needed = disks.needs(std::slice::from_ref(item));
             let short = needed
                 .iter()
                 .find(|(disk, needed)| budgets.get(*disk).is_some_and(|budget| *budget < **needed));
@@ -56,21 +56,21 @@ impl Session<'_> {
                     disk.display()
                 );
                 self.report.problems.push(Trouble::of(&item.item, message, Weight::Lasting));
-                left_out.push(item.item.clone());
+                left_out.insert(item.item.clone());
                 continue;
             }
             for (disk, needed) in needed {
-                if let Some(budget) = budgets.get_mut(&disk) {
+                if let Some(budget) = budgets.get_mut(disk) {
                     *budget -= needed;
                 }
             }
         }
+        if left_out.is_empty() {
+            return Ok(wanted);
+        }
         items.retain(|item| !left_out.contains(&item.item));
-        let slots: Vec<u32> = items
-            .iter()
-            .flat_map(|item| &item.steps)
-            .filter_map(|step| step.new.map(|new| new.slot))
-            .collect();
+        let steps = items.iter().flat_map(|item| &item.steps);
+        let slots: BTreeSet<u32> = steps.filter_map(|step| step.new.map(|new| new.slot)).collect();
         Ok(wanted.into_iter().filter(|file| slots.contains(&file.slot)).collect())
     }
 
@@ -114,16 +114,15 @@ impl Session<'_> {
 }
 
 impl Context {
-    /// The folder of the disk that each slot is staged on.
-    fn disks(&self, items: &[ApplyItem]) -> Result<BTreeMap<u32, PathBuf>, SyncError> {
-        let mounts = Mounts::load(self.fs(), &self.layout)?;
+    /// The disks that slots are staged on.
+    fn disks(&self, items: &[ApplyItem]) -> Result<Disks<'_>, SyncError> {
+        let (root, mounts) = (self.layout.root(), Mounts::load(self.fs(), &self.layout)?);
         let steps = items.iter().flat_map(|item| &item.steps);
-        let disk = |step: &ApplyStep| {
-            let folder = mounts.of(step.on_disk.as_deref().unwrap_or(step.path.as_str()));
-            let root = self.layout.root();
-            Some((step.new?.slot, folder.map_or_else(|| root.to_owned(), |folder| root.join(folder))))
+        let elsewhere = |step: &ApplyStep| {
+            let folder = mounts.of(step.on_disk.as_deref().unwrap_or(step.path.as_str()))?;
+            Some((step.new?.slot, root.join(folder)))
         };
-        Ok(steps.filter_map(disk).collect())
+        Ok(Disks { root, elsewhere: steps.filter_map(elsewhere).collect() })
     }
 
     /// Lets old trashes go for so many bytes on a disk.
@@ -156,15 +155,23 @@ impl Context {
     }
 }
 
-/// Bytes that items need on each disk.
-fn needs(items: &[ApplyItem], disks: &BTreeMap<u32, PathBuf>) -> BTreeMap<PathBuf, u64> {
-    let mut needs = BTreeMap::new();
-    for step in items.iter().flat_map(|item| &item.steps) {
-        if let Some(disk) = step.new.and_then(|new| disks.get(&new.slot)) {
-            *needs.entry(disk.clone()).or_insert(0) += bytes(step);
+/// Disks by a folder of theirs: the vault's own, and those of the slots that are not there.
+struct Disks<'c> {
+    root: &'c Path,
+    elsewhere: BTreeMap<u32, PathBuf>,
+}
+
+impl Disks<'_> {
+    /// Bytes that items need on each disk.
+    fn needs(&self, items: &[ApplyItem]) -> BTreeMap<&Path, u64> {
+        let mut needs = BTreeMap::new();
+        for step in items.iter().flat_map(|item| &item.steps) {
+            let Some(new) = step.new else { continue };
+            let disk = self.elsewhere.get(&new.slot).map_or(self.root, PathBuf::as_path);
+            *needs.entry(disk).or_insert(0) += bytes(step);
         }
+        needs
     }
-    needs
 }
 
 fn bytes(step: &ApplyStep) -> u64 {

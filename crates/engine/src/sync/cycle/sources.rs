@@ -3,6 +3,7 @@
 //! Reads of packs run ahead by a few, with neighbouring ranges joined. A crash leaves nothing.
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
@@ -60,6 +61,11 @@ impl Source<'_> {
         let ids = batch.iter().flat_map(|piece| &piece.chunks).map(|placed| placed.part.id);
         let wanted = ids.filter(|id| seen.insert(*id) && !self.on_disk.has(id));
         wanted.filter_map(|id| self.index.get(&id)).collect()
+    }
+
+    /// True if a chunk is to be read from a file in `folder`.
+    pub(super) fn is_only_in<S>(&self, folder: &Path, id: &Digest, arriving: &Arriving<S>) -> bool {
+        !arriving.ready.contains_key(id) && self.on_disk.is_in(folder, id)
     }
 
     /// The next chunks, as far as they stand beside each other on this disk. None where the first

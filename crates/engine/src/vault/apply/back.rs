@@ -127,9 +127,13 @@ impl Hand<'_> {
     }
 
     /// Moves everything in the stage that is not a new file to the trash, before the stage is
-    /// removed.
-    pub fn tidy(&mut self, unit: &Unit) -> Result<(), IoAt> {
+    /// removed. `done`: what was still to be done for the unit is done, so that a file which nothing
+    /// had to make way for has left the stage.
+    pub fn tidy(&mut self, unit: &Unit, done: bool) -> Result<(), IoAt> {
         for task in &unit.tasks {
+            if done && task.todo && task.step.old.is_none() {
+                continue;
+            }
             let Some(staged) = self.staged(task.step) else { continue };
             if self.lstat(&staged)?.is_none() || self.what(&staged, task.step)? == What::New {
                 continue;

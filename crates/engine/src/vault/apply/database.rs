@@ -17,7 +17,9 @@ use super::hand::{Halt, Hand};
 use super::look::What;
 use super::{Content, FileStat, Step, Task};
 use crate::fs::{At, DatabaseFault, IoAt, found};
-use crate::vault::database::{in_parts, is_database, remove_companions, snapshot_to, stale_companion};
+use crate::vault::database::{
+    in_parts, is_database, is_whole_database, remove_companions, snapshot_to, stale_companion,
+};
 
 impl Hand<'_> {
     /// True for a database that another version of itself replaces.
@@ -50,8 +52,9 @@ impl Hand<'_> {
     /// Refuses to put a database beside the WAL or journal of another one.
     pub fn refuse_stale(&self, step: &Step) -> Result<(), Halt> {
         let Some(staged) = self.staged(step) else { return Ok(()) };
-        if !self.is_database(&staged)? {
-            return Ok(());
+        match found(is_whole_database(self.fs, &staged)).at("read", &staged)? {
+            Some(true) => {}
+            Some(false) | None => return Ok(()),
         }
         let visible = self.visible(step);
         match stale_companion(self.fs, &visible).at("look beside", &visible)? {

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::hand::{Halt, Hand};
 use super::look::What;
 use super::{Content, FileStat, Step, Task, Unit};
-use crate::fs::{At, Like};
+use crate::fs::{At, IoAt, Like};
 use crate::model::{FileKind, VaultPath};
 use crate::planted::{Bug, planted};
 use crate::vault::never::never;
@@ -153,12 +153,20 @@ impl Hand<'_> {
         let visible = self.visible(task.step);
         self.make_folders(task.step)?;
         self.show(&visible);
-        if self.lstat(&visible)?.is_some_and(|stat| stat.kind == FileKind::Folder) {
-            self.remove_hollow(&visible)?;
-        }
         let folder = visible.parent().unwrap_or(&visible);
         self.dress(&task.step.path, &staged, Like::Folder(folder))?;
-        self.put_new(task, &staged, &visible)
+        match self.put_new(task, &staged, &visible) {
+            // A look at each name before would cost more than a rename that fails now and then.
+            Err(Halt::Moved(_)) if self.is_folder(&visible)? => {
+                self.remove_hollow(&visible)?;
+                self.put_new(task, &staged, &visible)
+            }
+            done => done,
+        }
+    }
+
+    fn is_folder(&self, place: &Path) -> Result<bool, IoAt> {
+        Ok(self.lstat(place)?.is_some_and(|stat| stat.kind == FileKind::Folder))
     }
 
     fn replace(&mut self, task: &Task) -> Result<(), Halt> {

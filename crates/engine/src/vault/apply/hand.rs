@@ -132,6 +132,10 @@ impl<'a> Hand<'a> {
     /// Notes that a visible name changes.
     pub fn show(&mut self, visible: &Path) {
         let root = self.layout.root();
+        // With a folder, those above it are in the list.
+        if visible.parent().is_some_and(|folder| self.shown.contains(folder)) {
+            return;
+        }
         self.shown
             .extend(visible.ancestors().skip(1).take_while(|at| at.starts_with(root)).map(Path::to_owned));
     }

@@ -38,12 +38,12 @@ impl<'a> Outcome<'a> {
                 hand.back(unit)?;
                 // It may have been moved away meanwhile.
                 refuse_shut_out(hand, unit)?;
-                hand.tidy(unit)?;
+                hand.tidy(unit, false)?;
                 self.stranded.extend(hand.stranded(unit)?.into_iter().cloned());
                 Err(halt.to_string())
             }
             rest => {
-                hand.tidy(unit)?;
+                hand.tidy(unit, rest.is_ok())?;
                 hand.keep(unit)?;
                 rest.map_err(|halt| halt.to_string())
             }

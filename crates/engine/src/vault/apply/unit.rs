@@ -88,7 +88,8 @@ pub(super) fn units(entries: &[Entry]) -> Vec<Unit<'_>> {
     for task in tasks {
         let at = *unit_of.entry(sets.root(task.item)).or_insert(units.len());
         if at == units.len() {
-            units.push(Unit { items: Vec::new(), tasks: Vec::new() });
+            let tasks = Vec::with_capacity(task.entry.steps.len());
+            units.push(Unit { items: Vec::with_capacity(1), tasks });
         }
         if let Some(unit) = units.get_mut(at) {
             if unit.items.last() != Some(&task.item) {

@@ -197,6 +197,10 @@ impl Fs for SimFs {
         self.look(|site| self.names(&site.state, path))
     }
 
+    fn mode_of_new(&self, mode: u32) -> u32 {
+        mode & !0o022
+    }
+
     fn dress(&self, file: &Path, like: Like) -> io::Result<Vec<&'static str>> {
         let wanted = |state: &State| {
             let ino = self.find(state, file)?;
