@@ -197,11 +197,17 @@ async fn a_lost_commit_that_no_device_has_is_named_and_stops_nothing_but_prunes_
         }
         new.retention = Retention { generations: 5, age: Duration::ZERO, grace: HOUR };
         new.restart();
-        for _ in 0..2 {
+        let mut freed = 0;
+        for _ in 0..3 {
             past.clock.pass(31 * 24 * HOUR);
             new.sync().await;
             let pruned = new.engine().prune(false, &Unwatched).await.unwrap();
             assert_eq!((pruned.stopped, pruned.untold), (false, None), "{key}");
+            freed += pruned.freed.objects;
         }
+        assert!(freed > 0, "{key}: the prunes have freed nothing");
+        let mut last = Device::joined(folder.path(), "last", remote_of(&bucket)).await;
+        assert_eq!(last.sync().await.problems.len(), 0, "{key}");
+        assert_eq!(last.files(), new.files(), "{key}");
     }
 }

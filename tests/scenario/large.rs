@@ -49,3 +49,22 @@ async fn a_large_push_is_many_commits_and_one_change() {
     one.sync().await;
     assert_eq!(one.files(), two.files());
 }
+
+/// A fetch reads some 16,000 chunks at a time, and an empty file counts as one: so the end of a file
+/// comes with the next ones.
+#[tokio::test(flavor = "multi_thread")]
+async fn thousands_of_small_files_arrive_also_where_one_is_at_the_end_of_a_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let remote: Arc<dyn Remote> = Arc::new(MemoryRemote::default());
+    let mut one = Device::joined(folder.path(), "one", Arc::clone(&remote)).await;
+    one.write("notes/a.txt", "");
+    for number in 0..8300 {
+        // Some are alike: those are put together from the first of them.
+        let text = if number % 100 == 0 { 0 } else { number };
+        one.write(&format!("notes/b{:02}/{number:04}.txt", number / 100), format!("note {text}"));
+    }
+    one.sync().await;
+    let mut two = Device::joined(folder.path(), "two", remote).await;
+    assert_eq!(two.sync().await.problems.len(), 0);
+    assert_eq!(two.files(), one.files());
+}

@@ -26,17 +26,24 @@ pub struct ObjectFault {
 }
 
 impl Log {
-    /// Objects of known commits that the bucket does not have. To be asked right after
-    /// [`Log::refresh`] with [`super::Depth::Whole`].
-    #[must_use]
-    pub fn missing_commits(&self) -> Vec<String> {
-        let missing = self.graph.iter().map(|(key, _)| key).filter(|key| !self.visible.contains_key(key));
-        missing.map(commit_key).collect()
+    /// Objects of known commits that the bucket does not have: the last listing, which was one of
+    /// all ([`super::Depth::Whole`]), does not show them, and they are not there when asked for.
+    ///
+    /// # Errors
+    /// Errors of the remote.
+    pub async fn missing_commits(&self) -> Result<Vec<String>, LogError> {
+        let known = self.graph.iter().map(|(key, _)| key);
+        let mut missing = Vec::new();
+        for key in known.filter(|key| !self.visible.contains_key(key)).map(commit_key) {
+            if self.remote.head(&key).await?.is_none() {
+                missing.push(key);
+            }
+        }
+        Ok(missing)
     }
 
     /// Reads every header, commit and checkpoint of the remote, even known ones, and returns the
-    /// faults, by key. A commit that is missing is none
-    /// of them ([`Self::missing_commits`]).
+    /// faults, by key. A commit that is missing is none of them ([`Self::missing_commits`]).
     ///
     /// # Errors
     /// Errors of the remote that are not about the object.

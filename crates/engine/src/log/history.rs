@@ -178,7 +178,7 @@ impl Log {
         let Some(push) = push else { return Ok(parts) };
         let mut at = key;
         while let Some(parent) = self.graph.first_parent(at)
-            && pushed_as(&self.read_commit(parent).await?.1) == Some(push)
+            && self.is_of(parent, push).await?
         {
             parts.insert(0, parent);
             at = parent;
@@ -186,7 +186,7 @@ impl Log {
         at = key;
         'later: loop {
             for child in self.graph.children(at) {
-                if pushed_as(&self.read_commit(child).await?.1) == Some(push) {
+                if self.is_of(child, push).await? {
                     parts.push(child);
                     at = child;
                     continue 'later;
@@ -194,6 +194,12 @@ impl Log {
             }
             return Ok(parts);
         }
+    }
+
+    /// True for a commit of that push. Of one that the bucket has lost nobody can tell.
+    async fn is_of(&self, key: CommitKey, push: (DeviceId, Hlc)) -> Result<bool, LogError> {
+        let commit = unless_lost(self.read_commit(key).await)?;
+        Ok(commit.and_then(|(_, commit)| pushed_as(&commit)) == Some(push))
     }
 
     /// Paths that one commit changed.

@@ -25,7 +25,7 @@ use super::reverts::Reverted;
 use super::session::{Context, Session};
 use super::{Past, SyncError};
 use crate::fs::{self, At, found};
-use crate::log::{Snapshot, looks_back};
+use crate::log::{Snapshot, looks_back, unless_lost};
 use crate::merge::Id;
 use crate::model::{CommitKey, Conflict, ConflictId, Digest, Item, Keep, Kept, VaultPath};
 use crate::plan::Action;
@@ -96,7 +96,8 @@ impl Session<'_> {
             return Ok(Common { unrelated: true, ..Common::default() });
         }
         for from in looks_back(newest) {
-            let past = self.log.past_from(newest, from).await?;
+            // With a commit lost, nobody can tell which of them brought what.
+            let Some(past) = unless_lost(self.log.whole_past_from(newest, from).await)? else { break };
             let look = Look { newest, head, past: &past, whole: from == 0 };
             if let Some(common) = self.common_within(conflict, note.as_ref(), &look).await? {
                 return Ok(common);

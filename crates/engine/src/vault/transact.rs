@@ -362,6 +362,10 @@ fn finish_other(fs: &dyn Fs, layout: &Layout, lock: &FileLock) -> Result<bool, T
         return Ok(false);
     }
     if let Some(recovered) = recover(fs, layout, Some(lock))? {
+        if !recovered.applied.stranded.is_empty() {
+            // Only the engine can note that nobody has deleted them.
+            return Ok(false);
+        }
         settle_transaction(fs, layout, &recovered)?;
         conclude(fs, layout)?;
     }

@@ -262,7 +262,7 @@ impl World {
         match outcome {
             // A user has put a link where a folder was, and perhaps taken it away again since. Where
             // it waits for no reason, nothing converges once all links are gone.
-            Outcome::Failed(SyncError::Apply(ApplyError::FolderAway(_))) => Ok(()),
+            Outcome::Failed(SyncError::Apply(ApplyError::FolderAway(_) | ApplyError::Stranded(_))) => Ok(()),
             Outcome::Failed(error) if sound => {
                 Err(format!("a cycle says {:?} for no reason: {error}", error.advice()))
             }

@@ -37,10 +37,14 @@ async fn exactly_the_damaged_and_missing_objects_are_reported() {
     let mut log = opened(&remote).await;
     let whole = remote.remove(&commit).unwrap();
     log.refresh(Depth::Whole).await.unwrap();
-    assert_eq!(log.missing_commits(), std::slice::from_ref(&commit), "a known commit that is missing");
+    assert_eq!(
+        log.missing_commits().await.unwrap(),
+        std::slice::from_ref(&commit),
+        "a known commit that is missing"
+    );
     remote.put(&commit, whole).await.unwrap();
     log.refresh(Depth::Whole).await.unwrap();
-    assert_eq!(log.missing_commits(), [""; 0]);
+    assert_eq!(log.missing_commits().await.unwrap(), [""; 0]);
     let pack = one(&remote, "packs/");
     remote.remove(&pack).unwrap();
     let found = faults(&mut log).await;

@@ -213,7 +213,7 @@ impl Output<'_> {
         if !self.lost.contains_key(&file.slot) && !self.is_doubtful(file) {
             let written = match fault {
                 Some(fault) => Err(fault),
-                None => self.write(file, chunks, arriving).await,
+                None => self.write(file, chunks, is_last, arriving).await,
             };
             match written {
                 Ok(()) => {}
@@ -252,15 +252,20 @@ impl Output<'_> {
         &mut self,
         file: &Wanted,
         chunks: Vec<Placed>,
+        is_last: bool,
         arriving: &mut Arriving<impl Stream<Item = Arrived> + Unpin>,
     ) -> Result<(), SyncError> {
-        let is_staged =
-            |placed: &Placed| self.source.is_only_in(self.stage.folder(), &placed.part.id, arriving);
-        if chunks.iter().any(is_staged) {
+        let is_pending = |placed: &Placed| {
+            let place = self.source.only_place(&placed.part.id, arriving);
+            place.is_some_and(|place| self.finishing.is_pending(place))
+        };
+        if chunks.iter().any(is_pending) {
             self.finishing.settle().await?;
         }
         let target = Arc::new(self.stage.path(file.slot));
+        // The end of a file may come with the next batch, though it has no more chunks.
         if let [only] = chunks.as_slice()
+            && is_last
             && self.is_small(file, only)
         {
             let bytes = self.source.chunk(arriving, &file.name, only.part.id).await?;

@@ -10,6 +10,7 @@
 
 use std::collections::VecDeque;
 use std::io::Write;
+use std::path::Path;
 
 use tokio::task::JoinHandle;
 
@@ -30,6 +31,9 @@ const TOGETHER_BYTES: usize = 1 << 20;
 /// Hand-overs under way.
 const HANDED_OVER: usize = 2;
 
+/// Files that another thread ends.
+type Ending = JoinHandle<Result<(), StageError>>;
+
 /// A file that is not written yet.
 struct Whole {
     slot: u32,
@@ -41,14 +45,14 @@ struct Whole {
 pub(super) struct Finishing<'a> {
     stage: &'a Stage,
     /// One by one, oldest first.
-    alone: VecDeque<JoinHandle<Result<(), StageError>>>,
+    alone: VecDeque<Ending>,
     /// For the others.
     flush: Option<Box<dyn Flush>>,
     /// Small files at hand, and their bytes.
     wholes: Vec<Whole>,
     whole_bytes: usize,
     /// Small files that are being written, oldest first.
-    writing: VecDeque<JoinHandle<Result<(), StageError>>>,
+    writing: VecDeque<(Vec<u32>, Ending)>,
 }
 
 impl<'a> Finishing<'a> {
@@ -71,6 +75,17 @@ impl<'a> Finishing<'a> {
     pub(super) fn takes(&self, slot: u32, entry: &Entry) -> bool {
         let is_small = entry.size < TOGETHER_BYTES as u64;
         is_small && self.flush.is_some() && has_other_threads() && !self.stage.is_elsewhere(slot)
+    }
+
+    /// True if a staged file was taken by [`Self::write`] and may not be written yet.
+    pub(super) fn is_pending(&self, place: &Path) -> bool {
+        if place.parent() != Some(self.stage.folder()) {
+            return false;
+        }
+        let slot = place.file_name().and_then(|name| name.to_str()?.parse().ok());
+        let is_it = |other: u32| Some(other) == slot;
+        self.wholes.iter().any(|whole| is_it(whole.slot))
+            || self.writing.iter().any(|(slots, _)| slots.iter().any(|other| is_it(*other)))
     }
 
     /// Writes a small file, and ends it as [`StageWriter::finish`] does; later. Before it is read
@@ -107,13 +122,13 @@ impl<'a> Finishing<'a> {
         let wholes = std::mem::take(&mut self.wholes);
         self.whole_bytes = 0;
         if !wholes.is_empty() {
-            let slots = self.stage.slots();
-            self.writing.push_back(tokio::task::spawn_blocking(move || write_all(&slots, wholes)));
+            let (slots, stage) = (wholes.iter().map(|whole| whole.slot).collect(), self.stage.slots());
+            self.writing.push_back((slots, tokio::task::spawn_blocking(move || write_all(&stage, wholes))));
         }
     }
 
     async fn first_written(&mut self) -> Result<(), SyncError> {
-        let Some(first) = self.writing.pop_front() else { return Ok(()) };
+        let Some((_, first)) = self.writing.pop_front() else { return Ok(()) };
         Ok(joined(first.await)??)
     }
 

@@ -229,9 +229,9 @@ impl OnDisk {
         self.places.contains_key(chunk)
     }
 
-    /// True if a chunk is in a file of `folder`.
-    pub(super) fn is_in(&self, folder: &Path, chunk: &Digest) -> bool {
-        self.places.get(chunk).is_some_and(|place| place.file.parent() == Some(folder))
+    /// The file that holds a chunk.
+    pub(super) fn place_of(&self, chunk: &Digest) -> Option<&Path> {
+        self.places.get(chunk).map(|place| place.file.as_path())
     }
 
     fn read_place(&mut self, fs: &dyn Fs, place: &Place) -> io::Result<Vec<u8>> {

@@ -63,9 +63,9 @@ impl Source<'_> {
         wanted.filter_map(|id| self.index.get(&id)).collect()
     }
 
-    /// True if a chunk is to be read from a file in `folder`.
-    pub(super) fn is_only_in<S>(&self, folder: &Path, id: &Digest, arriving: &Arriving<S>) -> bool {
-        !arriving.ready.contains_key(id) && self.on_disk.is_in(folder, id)
+    /// The file on this disk that a chunk is to be read from.
+    pub(super) fn only_place<S>(&self, id: &Digest, arriving: &Arriving<S>) -> Option<&Path> {
+        self.on_disk.place_of(id).filter(|_| !arriving.ready.contains_key(id))
     }
 
     /// The next chunks, as far as they stand beside each other on this disk. None where the first
@@ -85,12 +85,16 @@ impl Source<'_> {
         if let Some(bytes) = arriving.ready.remove(&id) {
             return Ok(bytes);
         }
-        if let Some(bytes) = blocking(|| self.on_disk.read(self.fs, &id)) {
-            return Ok(bytes);
+        if self.on_disk.has(&id) {
+            // Where the file that held it has changed, it is not among the reads that were begun.
+            return match blocking(|| self.on_disk.read(self.fs, &id)) {
+                Some(bytes) => Ok(bytes),
+                None => self.single(name, id).await,
+            };
         }
         match arriving.until(&id).await? {
             Some(bytes) => Ok(bytes),
-            // The local file that held it has changed, or a read failed because of another chunk.
+            // A read failed because of another chunk.
             None => self.single(name, id).await,
         }
     }

@@ -331,6 +331,12 @@ impl Context {
         let earlier = self.earlier_filter(record)?;
         let manifest = self.seen_through(earlier.as_ref(), &agreed.tree);
         let mut base = record.base(&manifest);
+        // A transaction goes by the name of its first file, whatever group that is in.
+        let of_agreed = |item: &Item| match item {
+            Item::File(path) => agreed.groups.item(path),
+            Item::Group(_) => item.clone(),
+        };
+        let items: BTreeSet<Item> = items.iter().map(of_agreed).collect();
         base.retain(|path, _| !items.contains(&agreed.groups.item(path)));
         record.set_base(record.commit, &manifest, &base);
         Ok(())

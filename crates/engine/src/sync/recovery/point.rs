@@ -91,7 +91,15 @@ impl Point {
             Self::Time(ms) => {
                 let past = log.past(head).await?;
                 let by_then = |past: &&Past| past.on_line && past.time_ms <= *ms;
-                Ok(past.iter().find(by_then).map(|past| past.key).ok_or(Refusal::NothingYet)?)
+                let found = past.iter().find(by_then).map(|past| past.key).ok_or(Refusal::NothingYet)?;
+                // One that the bucket has lost may be the one that is meant.
+                let follows = |past: &Past| past.on_line && past.parents.first() == Some(&found);
+                if found != head && !past.iter().any(follows) {
+                    let line = log.line(head);
+                    let next = line.iter().take_while(|key| **key != found).last();
+                    log.changed_by(*next.unwrap_or(&head)).await?;
+                }
+                Ok(found)
             }
         }
     }

@@ -19,6 +19,7 @@ use crate::state::{LastSync, Pending, RecordError};
 use crate::sync::cycle::{Incoming, SETTLE_TRIES, Scope, Sides};
 use crate::sync::session::{Context, Session};
 use crate::sync::{Engine, Refusal, Report, Request, Survey, SyncError, Watcher};
+use crate::vault::ApplyError;
 
 /// Result of a reset, or of its dry run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -99,7 +100,14 @@ impl Session<'_> {
                 return Err(Refusal::Busy(reasons(&survey)).into());
             }
             self.report = Report::default();
-            let done = self.pull(&Incoming { finish: true, whole: true, ..Incoming::of(&survey) }).await?;
+            let incoming = Incoming { finish: true, whole: true, ..Incoming::of(&survey) };
+            let done = match self.pull(&incoming).await {
+                Err(SyncError::Apply(ApplyError::Stranded(_))) if !last => {
+                    self.recover().await?;
+                    continue;
+                }
+                done => done?,
+            };
             let waiting = survey.plan.waiting.iter().map(|wait| &wait.item);
             let not_done =
                 survey.plan.steps.iter().map(|step| &step.item).filter(|item| !done.contains(item));

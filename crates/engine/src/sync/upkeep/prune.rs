@@ -90,8 +90,8 @@ pub struct Pruned {
     /// True if nothing is marked or deleted because of that.
     #[serde(default)]
     pub stopped: bool,
-    /// Cause why nobody can tell what is to be kept, if so: the bucket has lost a commit that no
-    /// device has. Then nothing is marked or deleted, until that commit is older than what is kept.
+    /// Cause why nobody can tell what is to be kept, if so: a commit that no device has is lost or
+    /// damaged in the bucket. Then nothing is marked or deleted, until that commit is older than what is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub untold: Option<String>,
     /// Objects that were set aside less than a day ago: while there are any, nothing is marked or

@@ -91,7 +91,7 @@ impl Session<'_> {
         let heads = self.log.graph().heads();
         let commits = self.log.graph().iter().count();
         let mut verified = Verified { deep, commits, ..Verified::default() };
-        for commit in self.log.missing_commits() {
+        for commit in self.log.missing_commits().await? {
             verified.fault(commit, "it is missing");
         }
         verified.generation = heads.first().map_or(0, |head| head.seq);

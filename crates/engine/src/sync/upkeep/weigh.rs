@@ -111,7 +111,7 @@ impl Session<'_> {
             there = with_those(&objects, self.log.swept_in_commits(head, true).await?);
             needed = self.context.needed_of(&sure, [&lasting, &leaving, &there]).await?;
         }
-        if needed.rescue.is_empty() {
+        if needed.rescue.is_empty() && untold.is_none() {
             self.log.note_weighed(&there);
         }
         let Needed { places, live, rescue, sound } = needed;

@@ -44,6 +44,9 @@ impl<'a> Outcome<'a> {
             }
             rest => {
                 hand.tidy(unit, rest.is_ok())?;
+                if rest.is_err() {
+                    self.stranded.extend(hand.stranded(unit)?.into_iter().cloned());
+                }
                 hand.keep(unit)?;
                 rest.map_err(|halt| halt.to_string())
             }
