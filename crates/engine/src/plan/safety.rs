@@ -1,6 +1,6 @@
 //! The brakes: apparent accidents wait for a person, whichever side they come from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::mass::Mass;
 use super::reconcile::{reverse, wants_a_person};
@@ -90,10 +90,9 @@ fn masses(
     let adds = |mass: &Mass| mass.steps.iter().any(|step| losing.iter().all(|loss| loss.item != step.item));
     // Groups that wait by themselves need no second hold.
     let mass = tally.judge(input, moving, brakes).filter(adds);
-    let in_mass = |step: &Step| {
-        let of = |mass: &Mass| mass.steps.iter().any(|held| held.item == step.item).then_some(mass.reason);
-        mass.as_ref().and_then(of)
-    };
+    let of_mass: BTreeSet<&Item> = mass.iter().flat_map(|mass| &mass.steps).map(|step| &step.item).collect();
+    let in_mass =
+        |step: &Step| mass.as_ref().filter(|_| of_mass.contains(&step.item)).map(|mass| mass.reason);
     let mut holds = Vec::new();
     for reason in [Reason::MassDelete, Reason::MassChange] {
         let before = |step: &Step| was_held(input, step, reason, direction);

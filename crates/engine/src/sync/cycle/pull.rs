@@ -86,7 +86,7 @@ impl Session<'_> {
             return Ok(BTreeSet::new());
         }
         let lost = match self.stage_all(incoming, &wanted, &stage).await {
-            Ok(lost) => self.leave_out_lost(incoming, &wanted, lost, &mut items).await,
+            Ok(lost) => self.leave_out_lost(incoming, lost, &mut items).await,
             Err(error) => Err(error),
         };
         if let Err(error) = lost {
@@ -141,7 +141,6 @@ impl Session<'_> {
     async fn leave_out_lost(
         &mut self,
         incoming: &Incoming<'_>,
-        wanted: &[Wanted],
         lost: BTreeMap<u32, SyncError>,
         items: &mut Vec<ApplyItem>,
     ) -> Result<(), SyncError> {
@@ -156,18 +155,16 @@ impl Session<'_> {
         if incoming.whole {
             return lost.into_values().next().map_or(Ok(()), Err);
         }
-        for (slot, error) in lost {
-            let named = wanted.iter().filter(|file| file.slot == slot);
-            for name in named.map(|file| &file.name) {
-                let needs = |item: &&ApplyItem| item.steps.iter().any(|step| step.path.as_str() == name);
-                let Some(item) = items.iter().find(needs).map(|item| item.item.clone()) else { continue };
-                let message = format!(
-                    "its content is lost or damaged in the bucket ({error}); run `cogzy-vault verify --repair` on a device that has the file"
-                );
-                self.report.problems.push(Trouble::of(&item, message, Weight::Lasting));
-                items.retain(|other| other.item != item);
-            }
-        }
+        // One lost pack may hold tens of thousands of small files.
+        items.retain(|item| {
+            let slots = item.steps.iter().filter_map(|step| step.new.map(|new| new.slot));
+            let Some(error) = slots.into_iter().find_map(|slot| lost.get(&slot)) else { return true };
+            let message = format!(
+                "its content is lost or damaged in the bucket ({error}); run `cogzy-vault verify --repair` on a device that has the file"
+            );
+            self.report.problems.push(Trouble::of(&item.item, message, Weight::Lasting));
+            false
+        });
         Ok(())
     }
 
@@ -186,9 +183,12 @@ impl Session<'_> {
                 self.watcher.progress(applying);
             })
         })?;
+        let failed = |step: &&Step| applied.failed.contains(&step.item);
+        let steps = incoming.steps.iter().copied().filter(failed);
+        let steps: BTreeMap<&Item, &Step> = steps.map(|step| (&step.item, step)).collect();
         for (item, why) in &applied.retry {
-            if applied.failed.contains(item) {
-                self.put_off(incoming, item, why);
+            if let Some(step) = steps.get(item) {
+                self.put_off(step, why);
             } else {
                 self.report.wait(item, why.clone());
             }

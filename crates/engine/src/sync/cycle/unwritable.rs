@@ -83,8 +83,8 @@ impl Session<'_> {
     }
 
     /// Notes that the disk did not let an item be put in place.
-    pub(super) fn put_off(&mut self, incoming: &Incoming<'_>, item: &Item, why: &str) {
-        let Some(step) = incoming.steps.iter().find(|step| step.item == *item) else { return };
+    pub(super) fn put_off(&mut self, step: &Step, why: &str) {
+        let item = &step.item;
         let (now, wanted) = (self.context.ports.clock.monotonic(), wanted(step));
         let before = self.memory.put_off.get(item).filter(|off| off.wanted == wanted);
         let wait = before.map_or(FIRST_WAIT, |off| (off.wait * 2).min(LONGEST_WAIT));
