@@ -206,18 +206,15 @@ impl Fs for SimFs {
             let ino = self.find(state, file)?;
             let mode = match like {
                 Like::File(old) => state.node(self.find(state, old)?).mode,
-                Like::Folder(_) => state.node(ino).mode & !0o022,
+                Like::Folder(_) => self.mode_of_new(state.node(ino).mode),
             };
-            Ok::<_, io::Error>((ino, mode))
-        };
-        let is_right = |site: &Site| {
-            let (ino, mode) = wanted(&site.state)?;
-            Ok::<_, io::Error>(site.state.node(ino).mode == mode)
+            Ok::<_, io::Error>((ino, mode, state.node(ino).mode == mode))
         };
         // A look that changes nothing is no moment of its own.
-        if !is_right(&self.disk.site())? {
+        let (.., is_right) = wanted(&self.disk.site().state)?;
+        if !is_right {
             self.effect("dress", &[file], false, |state, now| {
-                let (ino, mode) = wanted(state)?;
+                let (ino, mode, _) = wanted(state)?;
                 let now = state.stamp(now);
                 let node = state.node_mut(ino);
                 (node.mode, node.ctime_ns) = (mode, now);
