@@ -61,6 +61,23 @@ impl Looked {
         self.fate = Fate { waiting: std::mem::take(&mut self.fate.waiting), ..Fate::default() };
     }
 
+    /// Decides that nothing goes where something is damaged or untold, and says so.
+    fn stop_for(&mut self, is_damaged: bool) {
+        if is_damaged {
+            tracing::warn!(
+                damaged = self.damaged,
+                "versions of the newest generation cannot be put together: nothing is pruned"
+            );
+        }
+        if let Some(why) = &self.untold {
+            tracing::warn!(why, "a part of the history is lost: nothing is pruned until it is old");
+        }
+        self.stopped = is_damaged || self.untold.is_some();
+        if self.stopped {
+            self.keep_all();
+        }
+    }
+
     /// Packs that are objects, and that a prune can delete.
     pub fn objects(&self) -> impl Iterator<Item = PackId> {
         self.bucket.iter().filter(|(_, there)| there.is_object).map(|(pack, _)| *pack)
@@ -131,7 +148,6 @@ impl Session<'_> {
         let worn = worn(&staying, &places, due);
         let newest = Contents::of(head);
         let is_damaged = newest.all.keys().any(|digest| places.lost.contains(digest));
-        let stopped = is_damaged || untold.is_some();
         let (chunks, swept) = (places.chunks, objects);
         let mut looked = Looked {
             bucket,
@@ -146,23 +162,12 @@ impl Session<'_> {
             staying,
             rescue,
             damaged,
-            stopped,
+            stopped: false,
             untold,
             now_ms,
             grace_ms,
         };
-        if is_damaged {
-            tracing::warn!(
-                damaged,
-                "versions of the newest generation cannot be put together: nothing is pruned"
-            );
-        }
-        if let Some(why) = &looked.untold {
-            tracing::warn!(why, "a part of the history is lost: nothing is pruned until it is old");
-        }
-        if stopped {
-            looked.keep_all();
-        }
+        looked.stop_for(is_damaged);
         Ok(looked)
     }
 
