@@ -89,7 +89,7 @@ impl Span {
     /// These of the bytes of an object.
     ///
     /// # Errors
-    /// Those of [`Remote::get`].
+    /// See [`Remote::get`].
     pub(crate) fn of(&self, key: &str, object: &Bytes) -> Result<Bytes, RemoteError> {
         let size = object.len() as u64;
         let range = match self {

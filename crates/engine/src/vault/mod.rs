@@ -66,7 +66,7 @@ pub use scan::{
     Found, Problem, ProblemKind, Scan, ScanError, ScanOptions, ScanProgress, members, scan, scan_places,
 };
 pub use spelling::Spellings;
-pub use stage::{Slots, Stage, StageError, StageWriter};
+pub use stage::{Stage, StageError, StageWriter};
 pub use together::{Together, forget_together, together};
 pub use transact::{
     Making, OpenFile, Share, TransactError, Transaction, answered, check_id, current, open_as, open_current,

@@ -32,36 +32,13 @@ pub enum StageError {
     Io(#[from] IoAt),
 }
 
-/// The slots of a stage on the vault's own disk, for another thread.
+/// The staging folder of one apply. Clones are the same.
 #[derive(Debug, Clone)]
-pub struct Slots {
-    fs: Arc<dyn Fs>,
-    folder: PathBuf,
-}
-
-impl Slots {
-    /// Starts the file of a slot. Each slot is written once.
-    ///
-    /// # Errors
-    /// Errors of the system; also one if the slot is taken.
-    pub fn writer(&self, slot: u32) -> Result<StageWriter, StageError> {
-        StageWriter::create_in_folder(&*self.fs, &self.path(slot), None)
-    }
-
-    /// Place of a slot's file.
-    #[must_use]
-    pub fn path(&self, slot: u32) -> PathBuf {
-        Layout::slot_in(&self.folder, slot)
-    }
-}
-
-/// The staging folder of one apply.
-#[derive(Debug)]
 pub struct Stage {
     fs: Arc<dyn Fs>,
     folder: PathBuf,
     /// Folders on other disks, for the slots that are to stand there.
-    elsewhere: BTreeMap<u32, PathBuf>,
+    elsewhere: Arc<BTreeMap<u32, PathBuf>>,
 }
 
 impl Stage {
@@ -72,7 +49,7 @@ impl Stage {
     pub fn create(fs: Arc<dyn Fs>, layout: &Layout, id: &ApplyId) -> Result<Self, StageError> {
         let folder = layout.staging_of(id);
         fs.create_dir_all(&folder).at("create", &folder)?;
-        Ok(Self { fs, folder, elsewhere: BTreeMap::new() })
+        Ok(Self { fs, folder, elsewhere: Arc::default() })
     }
 
     /// Makes a stage in a folder outside the vault, for files that are to stand there.
@@ -81,14 +58,14 @@ impl Stage {
     /// Errors of the system.
     pub fn outside(fs: Arc<dyn Fs>, folder: PathBuf) -> Result<Self, StageError> {
         fs.create_dir_all(&folder).at("create", &folder)?;
-        Ok(Self { fs, folder, elsewhere: BTreeMap::new() })
+        Ok(Self { fs, folder, elsewhere: Arc::default() })
     }
 
     /// Has the files of these slots staged on the disks that they will stand on: each with our own
     /// folder there, relative to the root ([`Mounts::home`](super::Mounts::home)).
     pub fn spread(&mut self, layout: &Layout, id: &ApplyId, homes: BTreeMap<u32, String>) {
         let folder = |home: String| layout.stage_on(&layout.root().join(home), id);
-        self.elsewhere = homes.into_iter().map(|(slot, home)| (slot, folder(home))).collect();
+        self.elsewhere = Arc::new(homes.into_iter().map(|(slot, home)| (slot, folder(home))).collect());
     }
 
     /// Starts the file of a slot. Each slot is written once.
@@ -113,12 +90,6 @@ impl Stage {
             return StageWriter::create_like(&*self.fs, &self.path(slot), like);
         }
         StageWriter::create_in_folder(&*self.fs, &self.path(slot), like)
-    }
-
-    /// The slots on the vault's own disk.
-    #[must_use]
-    pub fn slots(&self) -> Slots {
-        Slots { fs: Arc::clone(&self.fs), folder: self.folder.clone() }
     }
 
     /// Removes the file of a slot, so that it can be written again.

@@ -1,4 +1,4 @@
-//! What becomes of an apply after its last rename: its journal is dropped once the base is saved. One
+//! The end of an apply, after its last rename: its journal is dropped once the base is saved. One
 //! that was cut short is finished, or given back to the planner.
 
 use std::collections::BTreeSet;
@@ -86,5 +86,23 @@ impl Context {
     fn has_journal(&self) -> Result<bool, SyncError> {
         let path = self.layout.applying();
         Ok(found(self.fs().lstat(&path)).at("look at", &path)?.is_some())
+    }
+
+    /// Drops `items` from the base of `record`, whose commit is `agreed`.
+    fn forget_agreed(
+        &self,
+        record: &mut LastSync,
+        agreed: &Snapshot,
+        items: &BTreeSet<Item>,
+    ) -> Result<(), SyncError> {
+        // A transaction goes by the name of its first file, whatever group that is in.
+        let of_agreed = |item: &Item| match item {
+            Item::File(path) => agreed.groups.item(path),
+            Item::Group(_) => item.clone(),
+        };
+        let items: BTreeSet<Item> = items.iter().map(of_agreed).collect();
+        self.amend_base(record, agreed, |base| {
+            base.retain(|path, _| !items.contains(&agreed.groups.item(path)));
+        })
     }
 }

@@ -18,7 +18,7 @@ use crate::fs::{At, Flush};
 use crate::model::Entry;
 use crate::planted::{Bug, planted};
 use crate::sync::{SyncError, blocking, has_other_threads, joined};
-use crate::vault::{Slots, Stage, StageError, StageWriter};
+use crate::vault::{Stage, StageError, StageWriter};
 
 /// Files that the disk is asked for at once.
 const AT_ONCE: usize = 16;
@@ -73,8 +73,12 @@ impl<'a> Finishing<'a> {
 
     /// True if [`Self::write`] takes this file.
     pub(super) fn takes(&self, slot: u32, entry: &Entry) -> bool {
-        let is_small = entry.size < TOGETHER_BYTES as u64;
-        is_small && self.flush.is_some() && has_other_threads() && !self.stage.is_elsewhere(slot)
+        self.is_flushed(slot, entry) && has_other_threads()
+    }
+
+    /// True for a file that the one flush makes durable.
+    fn is_flushed(&self, slot: u32, entry: &Entry) -> bool {
+        self.flush.is_some() && entry.size < LARGE && !self.stage.is_elsewhere(slot)
     }
 
     /// True if a staged file was taken by [`Self::write`] and may not be written yet.
@@ -92,7 +96,7 @@ impl<'a> Finishing<'a> {
     /// again, [`Self::settle`] is to be waited for.
     ///
     /// # Errors
-    /// Those of an earlier file.
+    /// Errors of an earlier file.
     pub(super) async fn write(&mut self, slot: u32, entry: Entry, bytes: Vec<u8>) -> Result<(), SyncError> {
         self.whole_bytes += bytes.len();
         self.wholes.push(Whole { slot, entry, bytes });
@@ -109,7 +113,7 @@ impl<'a> Finishing<'a> {
     /// Waits until all small files are written.
     ///
     /// # Errors
-    /// As for [`Self::write`].
+    /// See [`Self::write`].
     pub(super) async fn settle(&mut self) -> Result<(), SyncError> {
         self.hand_over();
         while !self.writing.is_empty() {
@@ -122,7 +126,7 @@ impl<'a> Finishing<'a> {
         let wholes = std::mem::take(&mut self.wholes);
         self.whole_bytes = 0;
         if !wholes.is_empty() {
-            let (slots, stage) = (wholes.iter().map(|whole| whole.slot).collect(), self.stage.slots());
+            let (slots, stage) = (wholes.iter().map(|whole| whole.slot).collect(), self.stage.clone());
             self.writing.push_back((slots, tokio::task::spawn_blocking(move || write_all(&stage, wholes))));
         }
     }
@@ -136,15 +140,15 @@ impl<'a> Finishing<'a> {
     /// simulations, at once, but for a flush.
     ///
     /// # Errors
-    /// Those of this file or of an earlier one.
+    /// Errors of this file or of an earlier one.
     pub(super) async fn add(
         &mut self,
         writer: StageWriter,
         slot: u32,
         entry: Entry,
     ) -> Result<(), SyncError> {
-        let (content, Entry { size, mode, mtime_ms, .. }) = (entry.content(), entry);
-        if self.flush.is_some() && size < LARGE && !self.stage.is_elsewhere(slot) {
+        let (content, Entry { mode, mtime_ms, .. }) = (entry.content(), entry);
+        if self.is_flushed(slot, &entry) {
             return Ok(blocking(|| writer.finish_unflushed(content, mode, mtime_ms))?);
         }
         if !has_other_threads() {
@@ -160,7 +164,7 @@ impl<'a> Finishing<'a> {
     /// Waits for all files.
     ///
     /// # Errors
-    /// As for [`Self::add`].
+    /// See [`Self::add`].
     pub(super) async fn end(mut self) -> Result<(), SyncError> {
         self.settle().await?;
         while !self.alone.is_empty() {
@@ -181,10 +185,10 @@ impl<'a> Finishing<'a> {
     }
 }
 
-fn write_all(slots: &Slots, files: Vec<Whole>) -> Result<(), StageError> {
+fn write_all(stage: &Stage, files: Vec<Whole>) -> Result<(), StageError> {
     for Whole { slot, entry, bytes } in files {
-        let mut writer = slots.writer(slot)?;
-        writer.write_all(&bytes).at("write", &slots.path(slot))?;
+        let mut writer = stage.writer(slot)?;
+        writer.write_all(&bytes).at("write", &stage.path(slot))?;
         writer.finish_unflushed(entry.content(), entry.mode, entry.mtime_ms)?;
     }
     Ok(())

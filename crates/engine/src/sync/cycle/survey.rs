@@ -311,33 +311,25 @@ impl Context {
         applied: &Snapshot,
         items: &BTreeSet<Item>,
     ) -> Result<(), SyncError> {
-        let earlier = self.earlier_filter(record)?;
-        let manifest = self.seen_through(earlier.as_ref(), &agreed.tree);
-        let mut base = record.base(&manifest);
-        base.retain(|path, _| !items.contains(&applied.groups.item(path)));
-        let fresh = applied.tree.iter().filter(|(path, _)| items.contains(&applied.groups.item(path)));
-        base.extend(fresh.filter(|(path, _)| self.visible(path)).map(|(path, entry)| (path.clone(), *entry)));
-        record.set_base(record.commit, &manifest, &base);
-        Ok(())
+        self.amend_base(record, agreed, |base| {
+            let of_items = |path: &VaultPath| items.contains(&applied.groups.item(path));
+            base.retain(|path, _| !of_items(path));
+            let fresh = applied.tree.iter().filter(|(path, _)| of_items(path) && self.visible(path));
+            base.extend(fresh.map(|(path, entry)| (path.clone(), *entry)));
+        })
     }
 
-    /// Drops `items` from the base of `record`, whose commit is `agreed`.
-    pub(super) fn forget_agreed(
+    /// Changes the base of `record`, whose commit is `agreed`.
+    pub(super) fn amend_base(
         &self,
         record: &mut LastSync,
         agreed: &Snapshot,
-        items: &BTreeSet<Item>,
+        amend: impl FnOnce(&mut Tree),
     ) -> Result<(), SyncError> {
         let earlier = self.earlier_filter(record)?;
         let manifest = self.seen_through(earlier.as_ref(), &agreed.tree);
         let mut base = record.base(&manifest);
-        // A transaction goes by the name of its first file, whatever group that is in.
-        let of_agreed = |item: &Item| match item {
-            Item::File(path) => agreed.groups.item(path),
-            Item::Group(_) => item.clone(),
-        };
-        let items: BTreeSet<Item> = items.iter().map(of_agreed).collect();
-        base.retain(|path, _| !items.contains(&agreed.groups.item(path)));
+        amend(&mut base);
         record.set_base(record.commit, &manifest, &base);
         Ok(())
     }

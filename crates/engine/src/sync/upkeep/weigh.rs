@@ -219,7 +219,7 @@ impl Session<'_> {
     }
 }
 
-/// What was read of the history, or the cause why it does not tell: an object of it is lost.
+/// A reading of the history, or the cause why it does not tell: an object of it is lost.
 fn told_or_lost<T>(read: Result<T, SyncError>) -> Result<Result<T, String>, SyncError> {
     match read {
         Err(SyncError::Log(error)) if error.is_of_a_place() => Ok(Err(error.to_string())),

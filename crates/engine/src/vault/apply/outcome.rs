@@ -39,18 +39,17 @@ impl<'a> Outcome<'a> {
                 // It may have been moved away meanwhile.
                 refuse_shut_out(hand, unit)?;
                 hand.tidy(unit, false)?;
-                self.stranded.extend(hand.stranded(unit)?.into_iter().cloned());
                 Err(halt.to_string())
             }
             rest => {
                 hand.tidy(unit, rest.is_ok())?;
-                if rest.is_err() {
-                    self.stranded.extend(hand.stranded(unit)?.into_iter().cloned());
-                }
                 hand.keep(unit)?;
                 rest.map_err(|halt| halt.to_string())
             }
         };
+        if fate.is_err() {
+            self.stranded.extend(hand.stranded(unit)?.into_iter().cloned());
+        }
         for &item in &unit.items {
             if let Some(slot) = self.fates.get_mut(item) {
                 *slot = Some(fate.clone());
