@@ -157,12 +157,12 @@ class Device:
         path.with_suffix(".tmp").write_bytes(data)
         path.with_suffix(".tmp").rename(path)
 
-    def run(self, *verb, fine=(0,)):
-        """Runs a verb, which may end with these codes; gives seconds, peak memory in bytes, and what it said as JSON."""
-        return measured([str(BINARY), "--json", *verb], self.environment, fine)
+    def run(self, *verb):
+        """Runs a verb; gives seconds, peak memory in bytes, and what it said as JSON."""
+        return measured([str(BINARY), "--json", *verb], self.environment)
 
 
-def measured(command, environment=None, fine=(0,)):
+def measured(command, environment=None):
     began = time.monotonic()
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     peak = 0
@@ -171,7 +171,7 @@ def measured(command, environment=None, fine=(0,)):
         peak = max(peak, high_water(process.pid))
         time.sleep(0.005)
     said = process.stdout.read()
-    if process.returncode not in fine:
+    if process.returncode:
         sys.exit(f"{' '.join(command)} ended with {process.returncode}")
     said = json.loads(said) if said.strip().startswith(b"{") else None
     return time.monotonic() - began, peak, said
