@@ -3,6 +3,8 @@ from typing import NamedTuple, Optional
 
 # How many rows are forgotten at the front, and how many nodes are added.
 DROPPED, ADDED = 100, 200
+# How many saves a vault has seen that is no longer new.
+AGE = 33
 
 
 class Limit(NamedTuple):
@@ -25,7 +27,11 @@ class Line(NamedTuple):
     limits: tuple = ()
     # Peers are not asked: they would send everything again, or the limit is a number anyway.
     alone: bool = False
+    # Ours has made `AGE` small saves before: from then on its small saves are one object each.
+    aged: bool = False
 
+
+TRACE = (Limit("wall", 0.35, rtt=0), Limit("wall", 0.6, rtt=40), Limit("up", 6000, "number"), Limit("requests", 3, "number"))
 
 SMALL = (
     Line("first", "first upload", "up", None, (Limit("wall", 0.6), Limit("up", 0.92))),
@@ -34,9 +40,9 @@ SMALL = (
     Line("added-up", f"+{ADDED} nodes, up", "up", "append", (Limit("wall", 0.35), Limit("up", 0.35))),
     Line("added-down", f"+{ADDED} nodes, down", "down", None, (Limit("wall", 0.5), Limit("down", 1.1, "added-up"))),
     Line("edited", "one node edited", "up", "edit_one", (Limit("wall", 0.35), Limit("up", 0.04))),
-    Line("trace", "one 4 KB trace changed", "up", "change_trace",
-         (Limit("wall", 0.35, rtt=0), Limit("wall", 0.6, rtt=40), Limit("up", 6000, "number"), Limit("requests", 3, "number"))),
+    Line("trace", "one 4 KB trace changed", "up", "change_trace", TRACE),
     Line("dropped", f"{DROPPED} rows deleted at the front", "up", "drop_front", (Limit("up", 0.5, "restic"),)),
+    Line("trace-later", f"one 4 KB trace changed, {AGE} saves later", "up", "change_trace", TRACE, aged=True),
 )
 
 MANY = (

@@ -3,7 +3,8 @@
 Flags are those that make a peer fastest on these lines without making it careless: enough connections for a slow line,
 and no request for each file where a listing says as much.
 """
-import os, pathlib
+import json, os, pathlib
+from compare.lines import AGE
 from compare.meter import measure
 from compare.servers import BUCKET, KEY, SECRET
 from harness import Device
@@ -40,6 +41,9 @@ class Tool:
     def prepare_copy(self):
         """Makes what has to be there before the first download; not measured."""
 
+    def age(self):
+        """Makes of a new repository or vault one that has been saved to for a while, where that matters; not measured."""
+
     def up(self):
         return self.run("source", self.up_command())
 
@@ -66,6 +70,11 @@ class Ours(Tool):
 
     def prepare_copy(self):
         self.run("copy", ["init"])
+
+    def age(self):
+        for number in range(AGE):
+            self.devices["source"].save("traces/often.json", json.dumps({"saved": number}).encode())
+            self.run("source", ["sync"])
 
     def up_command(self):
         return ["sync"]

@@ -88,6 +88,9 @@ class Runner:
                 fleet.attempt(tool, tool.prepare, note)
             fill(fleet.sources())
             for turn, line in enumerate(lines):
+                for tool in fleet.tools if line.aged else ():
+                    fleet.at(tool, 0)
+                    fleet.attempt(tool, tool.age, note)
                 if line.change:
                     change(line.change, fleet.sources())
                 for tool in turned(fleet.tools, number + turn):

@@ -4,6 +4,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::{JoinHandle, spawn_blocking};
+
 use super::{AssembleError, Assembly, clock, entropy};
 use crate::config::{self, Finite};
 use cogzy_engine::fs::{Escaping, Fs, Holds, RootedFs, Spelling};
@@ -13,7 +15,7 @@ use cogzy_engine::remote::Meter;
 use cogzy_engine::state::{Database, FilterRecord, LastSync, RecordError};
 use cogzy_engine::sync::{Engine, Merge, Ports, Retention, Settings, StaleIndex, SyncError};
 use cogzy_engine::vault::validate::Search;
-use cogzy_engine::vault::{Abilities, Filter, Spellings, abilities};
+use cogzy_engine::vault::{Abilities, Filter, Layout, Spellings, abilities};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -34,13 +36,18 @@ impl Assembly<'_> {
     /// # Errors
     /// See [`Assembly::engine`], except for the other remote.
     pub async fn joining_engine(&self, meter: Meter) -> Result<Engine, AssembleError> {
-        let disks = self.disks();
+        // Each of the three takes some milliseconds: the disk, the database, and the certificates.
+        let (disk, database) = (self.here(), self.here());
+        let disks = spawn_blocking(move || disk.disks());
+        let database = spawn_blocking(move || database.database());
+        let remote = self.decorated_remote(meter.clone()).await?;
+        let disks = ended(disks).await;
         let settings = self.settings(&disks)?;
         let ports = Ports {
             fs: self.spelled(&disks)?,
-            remote: self.decorated_remote(meter.clone()).await?,
+            remote,
             meter,
-            database: Arc::new(self.database()?),
+            database: Arc::new(ended(database).await?),
             clock: clock(),
             entropy: entropy(),
         };
@@ -53,7 +60,7 @@ impl Assembly<'_> {
     /// See [`Assembly::engine`].
     pub async fn reading_engine(&self) -> Result<Engine, AssembleError> {
         let meter = Meter::default();
-        if self.has_vault() { self.engine(meter).await } else { self.joining_engine(meter).await }
+        if self.here().has_vault() { self.engine(meter).await } else { self.joining_engine(meter).await }
     }
 
     /// The compiled filters.
@@ -78,31 +85,8 @@ impl Assembly<'_> {
         }
     }
 
-    /// The cache database. In memory if there is no vault on this machine: then there is nothing to
-    /// remember.
-    fn database(&self) -> Result<Database, AssembleError> {
-        Ok(if self.has_vault() {
-            let open = if self.owner { Database::open } else { Database::open_beside };
-            open(Arc::<RootedFs>::clone(&self.disk), &self.layout.cache_db())?
-        } else {
-            Database::in_memory()?
-        })
-    }
-
-    fn has_vault(&self) -> bool {
-        self.disk.lstat(&self.layout.sync()).is_ok_and(|stat| stat.kind == FileKind::Folder)
-    }
-
-    /// Abilities of the vault's disks, each with its folder. Tried only by whoever holds the
-    /// vault's lock; empty where nobody knows.
-    fn disks(&self) -> Vec<(String, Abilities)> {
-        if !self.owner || !self.has_vault() {
-            return Vec::new();
-        }
-        abilities(self.disk.as_ref(), &self.layout, &|| clock().now_ns()).unwrap_or_else(|error| {
-            tracing::warn!(%error, "what the vault's disk can do is not known");
-            Vec::new()
-        })
+    fn here(&self) -> Here {
+        Here { disk: Arc::clone(&self.disk), layout: self.layout.clone(), owner: self.owner }
     }
 
     /// The disk, with names written as each part of it can hold them. What a disk cannot do is
@@ -183,5 +167,49 @@ impl Assembly<'_> {
                 Finite::Sample => Search::Sample,
             },
         })
+    }
+}
+
+/// The parts that are on this machine.
+struct Here {
+    disk: Arc<RootedFs>,
+    layout: Layout,
+    owner: bool,
+}
+
+impl Here {
+    /// The cache database. In memory if there is no vault on this machine: then there is nothing to
+    /// remember.
+    fn database(&self) -> Result<Database, AssembleError> {
+        Ok(if self.has_vault() {
+            let open = if self.owner { Database::open } else { Database::open_beside };
+            open(Arc::<RootedFs>::clone(&self.disk), &self.layout.cache_db())?
+        } else {
+            Database::in_memory()?
+        })
+    }
+
+    fn has_vault(&self) -> bool {
+        self.disk.lstat(&self.layout.sync()).is_ok_and(|stat| stat.kind == FileKind::Folder)
+    }
+
+    /// Abilities of the vault's disks, each with its folder. Tried only by whoever holds the
+    /// vault's lock; empty where nobody knows.
+    fn disks(&self) -> Vec<(String, Abilities)> {
+        if !self.owner || !self.has_vault() {
+            return Vec::new();
+        }
+        abilities(self.disk.as_ref(), &self.layout, &|| clock().now_ns()).unwrap_or_else(|error| {
+            tracing::warn!(%error, "what the vault's disk can do is not known");
+            Vec::new()
+        })
+    }
+}
+
+/// Result of a task that nobody cancels.
+async fn ended<T>(task: JoinHandle<T>) -> T {
+    match task.await {
+        Ok(result) => result,
+        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     }
 }

@@ -133,6 +133,7 @@ impl Assembly<'_> {
             // A B2 key is meant for B2, or for whatever endpoint is given; AWS does not know it.
             key: if is_b2 || s3.endpoint.is_some() { self.environment.b2_key()? } else { None },
             ca_files: self.environment.ca_files(),
+            proxied: self.environment.names_a_proxy(),
             connect_timeout: s3.connect_timeout,
             operation_timeout: s3.operation_timeout,
         })

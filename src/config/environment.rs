@@ -85,6 +85,12 @@ impl Environment {
         names.filter(ours).collect()
     }
 
+    /// True if a proxy is named, or what is to be asked without one.
+    #[must_use]
+    pub fn names_a_proxy(&self) -> bool {
+        self.network().iter().any(|name| name.to_ascii_uppercase().ends_with("_PROXY"))
+    }
+
     /// The files of certificates that are to be trusted, as the AWS tools and OpenSSL take them.
     #[must_use]
     pub fn ca_files(&self) -> Vec<CaFile> {

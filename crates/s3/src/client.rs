@@ -15,6 +15,7 @@ use aws_sdk_s3::config::{
 };
 use zeroize::Zeroizing;
 
+use super::http;
 use super::keys::Trimmed;
 use super::tls::{self, CaFile};
 use crate::near::is_exposed;
@@ -38,6 +39,8 @@ pub struct S3Options {
     pub key: Option<KeyPair>,
     /// Files of certificates to trust beside the system's.
     pub ca_files: Vec<CaFile>,
+    /// True where the environment names a proxy: then the SDK decides which requests go there.
+    pub proxied: bool,
     /// The longest time to make a connection.
     pub connect_timeout: Duration,
     /// The longest time in which a call moves no byte.
@@ -54,6 +57,7 @@ impl Default for S3Options {
             insecure: false,
             key: None,
             ca_files: Vec::new(),
+            proxied: false,
             connect_timeout: Duration::from_secs(10),
             // A slow uplink stalls for a while whenever somebody in the same house makes a call.
             operation_timeout: Duration::from_secs(60),
@@ -117,11 +121,10 @@ pub(super) async fn build(url: &BucketUrl, options: &S3Options) -> Result<(Clien
         // A wrong clock is reported, not worked around: transaction ids carry its time too.
         .disable_clock_skew_correction(true)
         .timeout_config(TimeoutConfig::builder().connect_timeout(options.connect_timeout).build());
-    if secure && !options.ca_files.is_empty() {
-        let untrusted =
-            |why| RemoteError::new(RemoteErrorKind::Untrusted, "open", &url.to_string()).because(why);
-        loader = loader.http_client(tls::client(&options.ca_files).map_err(untrusted)?);
-    }
+    let untrusted = |why| RemoteError::new(RemoteErrorKind::Untrusted, "open", &url.to_string()).because(why);
+    let ca_files = options.ca_files.as_slice();
+    let trusting = tls::client(if secure { ca_files } else { &[] }).map_err(untrusted)?;
+    loader = loader.http_client(http::client(trusting, options.proxied));
     loader = match (asked_region, &endpoint) {
         (Some(region), _) => loader.region(Region::new(region)),
         // A store with an endpoint of its own is not one that this machine's cloud knows of: nobody

@@ -28,6 +28,7 @@ mod cap;
 mod client;
 mod delete;
 mod errors;
+mod http;
 mod keys;
 mod line;
 mod moved;

@@ -36,6 +36,9 @@ fn proxies_and_certificates_are_known_by_name() {
     let pairs = [("https_proxy", "http://p"), ("NO_PROXY", ""), ("SSL_CERT_FILE", "/ca.pem"), ("PROXY", "p")];
     let environment: Environment = pairs.into_iter().collect();
     assert_eq!(environment.network(), ["SSL_CERT_FILE", "https_proxy"]);
+    assert!(environment.names_a_proxy());
+    let certificates: Environment = [("SSL_CERT_FILE", "/ca.pem"), ("HTTP_PROXY", "")].into_iter().collect();
+    assert!(!certificates.names_a_proxy());
     let files = environment.ca_files();
     assert_eq!(files, [CaFile { named_by: "SSL_CERT_FILE", path: "/ca.pem".into() }]);
     let home: Environment = [("HOME", "/home/me"), ("AWS_CONFIG_FILE", "/c")].into_iter().collect();

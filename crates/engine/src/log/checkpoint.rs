@@ -11,8 +11,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::chunks::pack_key;
+use super::encode::encode;
 use super::format::CHECKPOINTS;
-use super::frame::{Decoded, ObjectKind, decode, encode};
+use super::frame::{Decoded, ObjectKind, decode};
 use super::start::{Start, seq_of};
 use super::{Depth, Log, LogError, Snapshot};
 use crate::clock::Entropy;

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::LogError;
-use super::frame::{Decoded, ObjectKind, check_known, decode, encode};
+use super::encode::encode;
+use super::frame::{Decoded, ObjectKind, check_known, decode};
 use super::rules::check_commit;
 use crate::model::{Commit, CommitId, CommitKey, Digest, Groups, VaultHeader, VaultId, limits};
 

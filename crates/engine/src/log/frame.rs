@@ -11,7 +11,6 @@
 use std::cell::Cell;
 use std::io::{self, BufReader, Read};
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zstd::zstd_safe::{DCtx, ResetDirective, get_error_name};
 
@@ -20,9 +19,10 @@ use crate::model::limits::{FREELY_UNPACKED, TEXT, UNPACKED_PER_BYTE, WINDOW_LOG}
 use crate::model::{CommitId, CommitKey, Digest, FIRST_FORMAT, FORMAT, Need, at_most, limits};
 use crate::planted::{Bug, planted};
 
-const ZSTD_LEVEL: i32 = 3;
 /// Plaintext that is held whole, in bytes. Parsing it is faster then.
 const AT_ONCE: u64 = 24 << 20;
+/// Bytes of a plaintext that are handled at once.
+pub(super) const AT_HAND: usize = 64 << 10;
 
 /// Kind of a framed object.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +32,7 @@ pub(super) enum ObjectKind {
 }
 
 impl ObjectKind {
-    const fn magic(self) -> &'static [u8; 6] {
+    pub(super) const fn magic(self) -> &'static [u8; 6] {
         match self {
             Self::Commit => b"CGZcmt",
             Self::Checkpoint => b"CGZchk",
@@ -47,7 +47,7 @@ impl ObjectKind {
         }
     }
 
-    const fn unpacked(self) -> u64 {
+    pub(super) const fn unpacked(self) -> u64 {
         match self {
             Self::Commit => limits::COMMIT_UNPACKED,
             Self::Checkpoint => limits::CHECKPOINT_STORED,
@@ -55,44 +55,8 @@ impl ObjectKind {
     }
 }
 
-/// Encodes a value, and returns its plaintext's digest and the object's bytes. The digest depends
-/// only on the value. The bytes do so only without `compress`, because another version of zstd may
-/// compress differently. Refuses what is longer than any reader takes.
-pub(super) fn encode(
-    kind: ObjectKind,
-    format: u32,
-    value: &impl Serialize,
-    compress: bool,
-) -> Result<(Digest, Vec<u8>), LogError> {
-    let unwritable = |error: &dyn std::fmt::Display| LogError::corrupt("a new object", error);
-    let plain = serde_json::to_vec(value).map_err(|error| unwritable(&error))?;
-    check_length("its plaintext", plain.len(), kind.unpacked())?;
-    let mut packed = Vec::new();
-    if compress {
-        zstd::stream::copy_encode(plain.as_slice(), &mut packed, ZSTD_LEVEL)
-            .map_err(|error| unwritable(&error))?;
-    }
-    // A reader takes nothing that is packed too well.
-    let compress = compress && plain.len() as u64 <= may_unpack_to(packed.len());
-    let payload = if compress { &packed } else { &plain };
-    let mut bytes = Vec::with_capacity(9 + payload.len());
-    bytes.extend_from_slice(kind.magic());
-    bytes.extend_from_slice(&u16::try_from(format).unwrap_or(u16::MAX).to_le_bytes());
-    bytes.push(u8::from(compress));
-    bytes.extend_from_slice(payload);
-    check_length("it", bytes.len(), kind.stored())?;
-    Ok((Digest::of(&plain), bytes))
-}
-
-fn check_length(what: &str, bytes: usize, most: u64) -> Result<(), LogError> {
-    if bytes as u64 <= most {
-        return Ok(());
-    }
-    Err(LogError::TooMuch { why: format!("{what} would have {bytes} bytes, and {most} is the most") })
-}
-
 /// Bytes that a zstd frame of `stored` bytes may unpack to.
-const fn may_unpack_to(stored: usize) -> u64 {
+pub(super) const fn may_unpack_to(stored: usize) -> u64 {
     FREELY_UNPACKED.saturating_add((stored as u64).saturating_mul(UNPACKED_PER_BYTE))
 }
 
@@ -213,8 +177,7 @@ impl<'a> Framed<'a> {
             other => return Err(format!("its codec is {other}, expected 0 or 1")),
         };
         let mut rest = Plain::new(source, limit);
-        let mut start = Vec::new();
-        rest.by_ref().take(AT_ONCE).read_to_end(&mut start).map_err(told)?;
+        let start = read_closely(&mut rest).map_err(told)?;
         Ok(Unpacked { start, rest })
     }
 
@@ -224,6 +187,19 @@ impl<'a> Framed<'a> {
         let parsed = self.unpack(&mut context.0).and_then(Unpacked::parse)?;
         context.keep();
         Ok(parsed)
+    }
+}
+
+/// The beginning of a plaintext, in a buffer that grows by an eighth and not to its double.
+fn read_closely(from: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut start = Vec::new();
+    loop {
+        let room = (start.len() / 8).max(AT_HAND) as u64;
+        let room = room.min(AT_ONCE - start.len() as u64);
+        start.reserve_exact(usize::try_from(room).unwrap_or(usize::MAX));
+        if (from.by_ref().take(room).read_to_end(&mut start)? as u64) < room || room == 0 {
+            return Ok(start);
+        }
     }
 }
 

@@ -15,6 +15,7 @@
 //! This module never touches the vault's files: its callers apply what the log says. A crash leaves
 //! only whole objects. [`Log::publish`] may be repeated with the same bytes any number of times.
 
+mod ahead;
 mod aside;
 mod branches;
 mod check;
@@ -24,6 +25,7 @@ mod claims;
 mod devices;
 mod earlier;
 mod enclosed;
+mod encode;
 mod error;
 mod format;
 mod frame;
@@ -60,6 +62,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+pub use ahead::Ahead;
 pub use aside::Aside;
 use aside::Notes;
 pub use branches::{BranchVersion, Name};
@@ -89,7 +92,7 @@ pub use walk::Walk;
 use waypoints::Waypoints;
 pub use write::Prepared;
 
-use crate::model::{CommitKey, PackId, PackInfo, SharedMap, VaultHeader, VaultId};
+use crate::model::{Commit, CommitKey, PackId, PackInfo, SharedMap, VaultHeader, VaultId};
 use crate::remote::Remote;
 
 /// Number of generations behind the head that every poll lists. A PUT that a sleeping laptop had
@@ -149,6 +152,8 @@ pub struct Log {
     agreed: Option<CommitKey>,
     /// Commit that this process put last, or its merge of some of many heads.
     own: Option<CommitKey>,
+    /// That commit, until a state was made with it.
+    fresh: Option<(CommitKey, Arc<Commit>)>,
     /// Turns that this run has waited for others to merge.
     waited: usize,
     /// Objects below `commits/` that the log does without.

@@ -64,6 +64,7 @@ impl Log {
             start: None,
             checkpointed: 0,
             own: None,
+            fresh: None,
             waited: 0,
             agreed: None,
             asides: Notes::default(),

@@ -7,11 +7,11 @@ use futures_util::{Stream, StreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use super::claims::note_odd_names;
-use super::format::{COMMITS, before_seq, commit_key, decode_commit, parse_commit_key};
-use super::{Depth, LOOK_BACK, Log, LogError, Node, ObjectCache, Snapshot};
+use super::format::{commit_key, decode_commit, parse_commit_key};
+use super::{Ahead, Depth, LOOK_BACK, Log, LogError, Node, ObjectCache, Snapshot};
 use crate::model::{Commit, CommitKey, limits};
 use crate::planted::{Bug, planted};
-use crate::remote::{Object, Remote, Span, list_all};
+use crate::remote::{Object, Remote, Span};
 
 /// Number of concurrent reads of commits.
 pub(super) const PARALLEL_READS: usize = 8;
@@ -36,13 +36,22 @@ impl Log {
     /// Errors of the remote; commits of a newer format; a history that this device cannot begin
     /// with.
     pub async fn refresh(&mut self, depth: Depth) -> Result<(), LogError> {
+        self.refresh_by(depth, None).await
+    }
+
+    /// [`Log::refresh`] by a listing that was asked for ahead, if one of all commits is needed.
+    ///
+    /// # Errors
+    /// See [`Log::refresh`].
+    pub async fn refresh_by(&mut self, depth: Depth, ahead: Option<Ahead>) -> Result<(), LogError> {
         let newest = self.graph.heads().first().map_or(0, |key| key.seq);
         let from = match depth {
             _ if planted(Bug::OnlyAboveTheHead) => newest + 1,
             Depth::Near => newest.saturating_sub(LOOK_BACK),
             Depth::Whole => 0,
         };
-        let listed = self.list_commits(from).await?;
+        let objects = self.listing(from, ahead).await?;
+        let listed = self.commits_of(from, &objects);
         self.set_visible(&listed);
         self.take_in(&listed).await?;
         if depth == Depth::Whole {
@@ -66,7 +75,12 @@ impl Log {
     }
 
     pub(super) async fn list_commits(&mut self, from_seq: u64) -> Result<Listed, LogError> {
-        let objects = list_all(self.remote.as_ref(), COMMITS, Some(&before_seq(from_seq))).await?;
+        let objects = self.listing(from_seq, None).await?;
+        Ok(self.commits_of(from_seq, &objects))
+    }
+
+    /// The commits among the objects of a listing.
+    fn commits_of(&mut self, from_seq: u64, objects: &[Object]) -> Listed {
         let newest = objects.iter().map(|object| object.modified_ms).max();
         self.newest_ms = self.newest_ms.max(newest);
         let is_odd = |object: &&Object| {
@@ -79,7 +93,7 @@ impl Log {
             let seen = Seen { size: object.size, modified_ms: object.modified_ms };
             Some((parse_commit_key(&object.key)?, seen))
         };
-        Ok(objects.iter().filter_map(seen).collect())
+        objects.iter().filter_map(seen).collect()
     }
 
     /// Reads a commit and everything that it builds on: all, or, if that fails or its caller stops

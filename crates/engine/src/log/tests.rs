@@ -136,7 +136,7 @@ async fn mark(log: &mut Log, parent: CommitKey, packs: &[PackId]) -> CommitKey {
 
 /// The same commit with its bytes.
 fn commit(parent: Option<CommitKey>, device: u8, changes: &[(&str, Option<&str>)]) -> Prepared {
-    Prepared::new(&mut plain(parent, device, changes)).unwrap()
+    Prepared::new(plain(parent, device, changes)).unwrap()
 }
 
 /// The same commit as [`plain`], which names the state that it is a difference to.
@@ -146,7 +146,7 @@ async fn naming(log: &mut Log, parent: CommitKey, device: u8, changes: &[(&str, 
 }
 
 async fn publish(log: &mut Log, commit: &Commit) -> CommitKey {
-    let prepared = Prepared::new(&mut commit.clone()).unwrap();
+    let prepared = Prepared::new(commit.clone()).unwrap();
     log.publish(&prepared).await.unwrap();
     prepared.key
 }
@@ -260,7 +260,7 @@ async fn a_commit_whose_response_was_lost_is_made_once() {
     let root = commit(None, 1, &[("a", Some("0"))]);
     remote.put(&format!("commits/{}", root.key), root.bytes.clone()).await.unwrap();
     log.publish(&root).await.unwrap();
-    log.publish(&Prepared::from_bytes(root.bytes.to_vec()).unwrap().0).await.unwrap();
+    log.publish(&Prepared::from_bytes(root.bytes.to_vec()).unwrap()).await.unwrap();
     let commits = keys(&remote).iter().filter(|key| key.starts_with("commits/")).count();
     assert_eq!(commits, 1);
 }
@@ -276,7 +276,7 @@ async fn two_vaults_made_at_once_end_up_as_one() {
     let mut second = opened(&remote).await;
     assert_eq!(second.vault(), Some(small), "before the first commit the smaller id wins");
     let with_vault = |vault, device: u8, name: &str| {
-        Prepared::new(&mut Commit { vault, ..plain(None, device, &[(name, Some("x"))]) }).unwrap()
+        Prepared::new(Commit { vault, ..plain(None, device, &[(name, Some("x"))]) }).unwrap()
     };
     first.publish(&with_vault(large, 1, "one")).await.unwrap();
     second.publish(&with_vault(small, 2, "two")).await.unwrap();
@@ -348,7 +348,7 @@ async fn the_loser_of_one_merge_that_wins_another_is_no_conflict() {
     let side = |n: usize| Side { key: roots[n].key, vault: VAULT, origin: None, snapshot: &states[n] };
     for (loser, winner) in [(1, 2), (0, 1)] {
         let merged =
-            Prepared::new(&mut merge(&Snapshot::default(), side(loser), side(winner), &OldData::default()))
+            Prepared::new(merge(&Snapshot::default(), side(loser), side(winner), &OldData::default()))
                 .unwrap();
         log.publish(&merged).await.unwrap();
     }

@@ -37,6 +37,8 @@ pub struct Prepared {
     pub key: CommitKey,
     /// Bytes of the object.
     pub bytes: Bytes,
+    /// The commit, as every reader takes it from these bytes.
+    pub commit: Arc<Commit>,
 }
 
 impl Prepared {
@@ -45,23 +47,32 @@ impl Prepared {
     ///
     /// # Errors
     /// [`LogError::TooMuch`] if a reader would refuse it.
-    pub fn new(commit: &mut Commit) -> Result<Self, LogError> {
+    pub fn new(mut commit: Commit) -> Result<Self, LogError> {
         commit.settle_format();
-        let (key, bytes) = encode_commit(commit)?;
-        match decode_commit("a new commit", &bytes) {
-            Err(LogError::Corrupt { why, .. }) => return Err(LogError::TooMuch { why }),
-            read => drop(read?),
+        let (_, bytes) = encode_commit(&commit)?;
+        // It may be large, and what is read back takes its place.
+        drop(commit);
+        match Self::read("a new commit", bytes) {
+            Err(LogError::Corrupt { why, .. }) => Err(LogError::TooMuch { why }),
+            read => read,
         }
-        Ok(Self { key, bytes: Bytes::from(bytes) })
     }
 
-    /// Decodes the stored bytes of a commit, and returns both.
+    /// Decodes the stored bytes of a commit.
     ///
     /// # Errors
     /// If they are not a commit.
-    pub fn from_bytes(bytes: Vec<u8>) -> Result<(Self, Commit), LogError> {
-        let (key, commit) = decode_commit("the pending commit", &bytes)?;
-        Ok((Self { key, bytes: Bytes::from(bytes) }, commit))
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, LogError> {
+        Self::read("the pending commit", bytes)
+    }
+
+    fn read(name: &str, bytes: Vec<u8>) -> Result<Self, LogError> {
+        let (key, commit) = decode_commit(name, &bytes)?;
+        Ok(Self { key, bytes: Bytes::from(bytes), commit: Arc::new(commit) })
+    }
+
+    fn node(&self) -> Node {
+        Node { parents: self.commit.parents.clone(), vault: self.commit.vault }
     }
 }
 
@@ -83,6 +94,10 @@ impl Log {
             if listed.contains_key(&prepared.key) {
                 self.cache.put(&name, &prepared.bytes);
                 self.set_visible(&listed);
+                if prepared.commit.parents.iter().all(|parent| self.graph.contains(*parent)) {
+                    self.know(prepared.key, prepared.node());
+                    self.fresh = Some((prepared.key, Arc::clone(&prepared.commit)));
+                }
                 self.take_in(&listed).await?;
                 self.asides.keep(self.cache.as_ref());
                 return self.learn(prepared.key).await;
@@ -119,13 +134,12 @@ impl Log {
                 return Ok(Some(winner));
             };
             let Some(ours) = self.usable(loser).await? else { continue };
-            let mut commit = self.merge_of((loser, &ours), (winner, &theirs)).await?;
-            let prepared = Prepared::new(&mut commit)?;
+            let prepared = Prepared::new(self.merge_of((loser, &ours), (winner, &theirs)).await?)?;
             self.remote.put(&commit_key(prepared.key), prepared.bytes.clone()).await?;
             self.cache.put(&commit_key(prepared.key), &prepared.bytes);
             let seen = Seen { size: prepared.bytes.len() as u64, modified_ms: 0 };
             self.visible.insert(prepared.key, seen);
-            self.know(prepared.key, Node { parents: commit.parents, vault: commit.vault });
+            self.know(prepared.key, prepared.node());
             merges += 1;
         }
     }

@@ -14,10 +14,10 @@ use std::time::Duration;
 use super::interrupt::Interrupt;
 use super::{Engine, Ports, Refusal, Report, Settings, SyncError, Watcher, object_cache};
 use crate::fs::Fs;
-use crate::log::{Holders, Log, LogError};
+use crate::log::{Ahead, Holders, Log, LogError};
 use crate::model::{CommitKey, Decisions, Feature, FileStat, Item, VaultId, VaultPath};
 use crate::state::{LastSync, Reference};
-use crate::sync::cycle::{Census, FactsKnown, Indexed, LastLook, PutOff, Uplink, Visible};
+use crate::sync::cycle::{Census, Early, FactsKnown, Indexed, LastLook, PutOff, Uplink, Visible};
 use crate::sync::standing::Unsent;
 use crate::vault::{Layout, Marker, Verdict};
 
@@ -54,6 +54,8 @@ pub(crate) struct Memory {
     pub unfinished: bool,
     /// Devices that cannot read a feature, and the time until which that answer counts.
     pub behind: BTreeMap<Feature, (Duration, Vec<String>)>,
+    /// True while the remote has not answered the last cycle.
+    pub unreached: bool,
     /// Changes that the last cycle should have sent and did not.
     pub unsent: Unsent,
     /// The paths that the last pull wrote here, each as it left it; none where it removed the file.
@@ -84,6 +86,10 @@ pub(crate) struct Session<'e> {
     pub watcher: &'e dyn Watcher,
     /// Places that the next look is to be at. None to look at all of the vault.
     pub hints: Option<BTreeSet<VaultPath>>,
+    /// Listing of commits that was asked for ahead.
+    pub ahead: Option<Ahead>,
+    /// Look at the vault that was made meanwhile.
+    pub early: Option<Early>,
 }
 
 impl Engine {
@@ -110,6 +116,8 @@ impl Engine {
             reference,
             watcher,
             hints: None,
+            ahead: None,
+            early: None,
         })
     }
 

@@ -108,13 +108,42 @@ impl Pattern {
     }
 }
 
-fn compiled(lists: &[&[&'static str]]) -> Vec<Pattern> {
-    lists.iter().copied().flatten().map(|text| Pattern::new(text)).collect()
+/// Patterns by the first byte of the names that they match, or where they begin with `*`, by the
+/// last: of all of them only a few can match a name.
+struct Patterns {
+    by_first: Vec<Vec<Pattern>>,
+    by_last: Vec<Vec<Pattern>>,
+}
+
+impl Patterns {
+    fn new(lists: &[&[&'static str]]) -> Self {
+        let empty = || (0..=u8::MAX).map(|_| Vec::new()).collect();
+        let mut patterns = Self { by_first: empty(), by_last: empty() };
+        for text in lists.iter().copied().flatten() {
+            let (first, last) = (text.bytes().next(), text.bytes().next_back());
+            let (list, byte) = match first {
+                Some(b'*') => (&mut patterns.by_last, last),
+                _ => (&mut patterns.by_first, first),
+            };
+            if let Some(list) = byte.and_then(|byte| list.get_mut(usize::from(byte))) {
+                list.push(Pattern::new(text));
+            }
+        }
+        patterns
+    }
+
+    fn match_name(&self, name: &str) -> bool {
+        let near = |list: &[Vec<Pattern>], byte: Option<u8>| {
+            let patterns = byte.and_then(|byte| list.get(usize::from(byte)));
+            patterns.is_some_and(|patterns| patterns.iter().any(|pattern| pattern.matches(name)))
+        };
+        near(&self.by_first, name.bytes().next()) || near(&self.by_last, name.bytes().next_back())
+    }
 }
 
 /// Compiled once, because every cycle compares every path with all of these.
-static FIRST: LazyLock<Vec<Pattern>> = LazyLock::new(|| compiled(&[AT_ROOT]));
-static ANYWHERE: LazyLock<Vec<Pattern>> = LazyLock::new(|| compiled(&[SECRETS, TEMPORARY]));
+static FIRST: LazyLock<Patterns> = LazyLock::new(|| Patterns::new(&[AT_ROOT]));
+static ANYWHERE: LazyLock<Patterns> = LazyLock::new(|| Patterns::new(&[SECRETS, TEMPORARY]));
 static WHOLE: LazyLock<Pattern> = LazyLock::new(|| Pattern::new(LOG));
 
 /// True if `path` is on the list.
@@ -123,9 +152,8 @@ pub(super) fn never(path: &VaultPath) -> bool {
     if !key.is_ascii() {
         key.retain(|c| !ignorable(c));
     }
-    let any = |list: &[Pattern], name: &str| list.iter().any(|pattern| pattern.matches(name));
     let first = key.split('/').next().unwrap_or_default();
-    any(&FIRST, first) || WHOLE.matches(&key) || key.split('/').any(|name| any(&ANYWHERE, name))
+    FIRST.match_name(first) || WHOLE.matches(&key) || key.split('/').any(|name| ANYWHERE.match_name(name))
 }
 
 /// True for characters that HFS+ ignores when it compares names.

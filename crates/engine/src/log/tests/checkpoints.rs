@@ -115,7 +115,7 @@ fn rich(head: CommitKey) -> Prepared {
         given_up: vec![entry("gone").digest],
         ..Prune::default()
     };
-    Prepared::new(&mut full.clone()).unwrap()
+    Prepared::new(full.clone()).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -134,7 +134,7 @@ async fn a_state_read_from_a_checkpoint_equals_the_state_of_its_commits() {
     merge.parents.push(other.key);
     merge.prune.void = vec![other.key];
     (merge.txn, merge.device) = (None, None);
-    let merge = Prepared::new(&mut merge.clone()).unwrap();
+    let merge = Prepared::new(merge.clone()).unwrap();
     log.publish(&merge).await.unwrap();
     let last = commit(Some(merge.key), 1, &[("end", Some("end"))]);
     log.publish(&last).await.unwrap();
@@ -229,7 +229,7 @@ async fn two_checkpoints(prune: impl Fn(Vec<PackId>) -> Prune) -> (MemoryRemote,
         next = Commit { prune: next.prune, ..plain(Some(marked), 1, &[]) };
         left -= 1;
     }
-    let next = Prepared::new(&mut next.clone()).unwrap();
+    let next = Prepared::new(next.clone()).unwrap();
     log.publish(&next).await.unwrap();
     let mut head = go_on(&mut log, Some(next.key), left).await;
     while !write(&mut log, head).await {

@@ -84,8 +84,8 @@ async fn forged_pair(forger: &mut Log, head: CommitKey) -> (CommitKey, Prepared)
     lie.tree.insert(path("forged"), entry("forged"));
     forger.write_checkpoint(at, &lie, &SystemEntropy).await.unwrap();
     let base = Some(sum_of(forger, at, &lie));
-    let mut fork = Commit { base, ..plain(Some(at), 9, &[("mine", Some("mine"))]) };
-    (at, Prepared::new(&mut fork).unwrap())
+    let fork = Commit { base, ..plain(Some(at), 9, &[("mine", Some("mine"))]) };
+    (at, Prepared::new(fork).unwrap())
 }
 
 #[tokio::test(start_paused = true)]
@@ -131,7 +131,7 @@ async fn a_fork_that_a_merge_has_brought_proves_nothing() {
     let (at, fork) = forged_pair(&mut forger, head).await;
     let mut merge = Commit { txn: None, device: None, ..plain(Some(head), 9, &[]) };
     merge.parents.push(fork.key);
-    let merge = Prepared::new(&mut merge.clone()).unwrap();
+    let merge = Prepared::new(merge.clone()).unwrap();
     for forged in [&fork, &merge] {
         remote.put(&format::commit_key(forged.key), forged.bytes.clone()).await.unwrap();
     }

@@ -163,7 +163,7 @@ async fn a_merge_names_the_pack_of_the_commit_that_it_merges() {
     let base = publish(&mut log, &plain(None, 1, &[("a", Some("a"))])).await;
     let loser = publish(&mut log, &holding(Some(base), &[b"one"])).await;
     let mut winner = plain(Some(base), 2, &[("b", Some("b"))]);
-    while Prepared::new(&mut winner.clone()).unwrap().key < loser {
+    while Prepared::new(winner.clone()).unwrap().key < loser {
         winner.txn = winner.txn.map(|txn| Hlc { logical: txn.logical + 1, ..txn });
     }
     let winner = publish(&mut log, &winner).await;

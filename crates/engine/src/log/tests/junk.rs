@@ -33,7 +33,7 @@ async fn put(remote: &Faulty, key: CommitKey, bytes: impl Into<bytes::Bytes>) {
 }
 
 async fn put_commit(remote: &Faulty, commit: &Commit) -> CommitKey {
-    let prepared = Prepared::new(&mut commit.clone()).unwrap();
+    let prepared = Prepared::new(commit.clone()).unwrap();
     put(remote, prepared.key, prepared.bytes).await;
     prepared.key
 }
@@ -52,7 +52,7 @@ async fn one_junk_object_stops_neither_old_devices_nor_new_ones() {
     for (key, bytes) in garbage {
         put(&remote, key, bytes).await;
     }
-    put(&remote, key(4, 4), Prepared::new(&mut plain(None, 9, &[])).unwrap().bytes).await;
+    put(&remote, key(4, 4), Prepared::new(plain(None, 9, &[])).unwrap().bytes).await;
     let orphan = put_commit(&remote, &plain(Some(key(8, 9)), 9, &[("x", Some("x"))])).await;
     let child = put_commit(&remote, &plain(Some(orphan), 9, &[("y", Some("y"))])).await;
     let far = put_commit(&remote, &plain(Some(key(limits::GENERATION - 1, 9)), 9, &[])).await;
@@ -131,7 +131,7 @@ async fn a_late_parent_takes_back_what_builds_on_it() {
     let (remote, keys) = vault().await;
     let cache: Arc<MapCache> = Arc::default();
     let mut log = device(&remote, &cache, Some(keys[2])).await;
-    let late = Prepared::new(&mut plain(Some(keys[2]), 2, &[("late", Some("late"))])).unwrap();
+    let late = Prepared::new(plain(Some(keys[2]), 2, &[("late", Some("late"))])).unwrap();
     let child = put_commit(&remote, &plain(Some(late.key), 3, &[("child", Some("child"))])).await;
     let grandchild = put_commit(&remote, &plain(Some(child), 3, &[("more", Some("more"))])).await;
     log.refresh(Depth::Near).await.unwrap();
@@ -309,7 +309,7 @@ async fn a_commit_that_only_the_way_here_damages_is_not_set_aside() {
 async fn an_object_that_is_put_right_is_read_again() {
     let (remote, keys) = vault().await;
     let mut log = device(&remote, &Arc::default(), Some(keys[2])).await;
-    let good = Prepared::new(&mut plain(Some(keys[2]), 2, &[("x", Some("x"))])).unwrap();
+    let good = Prepared::new(plain(Some(keys[2]), 2, &[("x", Some("x"))])).unwrap();
     put(&remote, good.key, "damaged").await;
     log.refresh(Depth::Near).await.unwrap();
     assert_eq!((log.settle().await.unwrap(), log.aside().len()), (Some(keys[2]), 1));

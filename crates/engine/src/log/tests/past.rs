@@ -15,7 +15,7 @@ async fn forked(log: &mut Log) -> [CommitKey; 5] {
     let root = publish(log, &at(1000, None, 1, &[("a", Some("a0")), ("b", Some("b0"))])).await;
     let mut left = at(5000, Some(root), 1, &[("a", Some("a1"))]);
     let mut right = at(900, Some(root), 2, &[("b", Some("b1"))]);
-    if Prepared::new(&mut left.clone()).unwrap().key < Prepared::new(&mut right.clone()).unwrap().key {
+    if Prepared::new(left.clone()).unwrap().key < Prepared::new(right.clone()).unwrap().key {
         std::mem::swap(&mut left, &mut right);
     }
     let (left, right) = (publish(log, &left).await, publish(log, &right).await);

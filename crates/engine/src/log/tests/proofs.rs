@@ -98,7 +98,7 @@ async fn where_commits_disagree_all_are_read_and_the_liar_is_refused() {
     let mut state = log.snapshot(Some(head)).await.unwrap().as_ref().clone();
     state.sum.take(br#"{"file":["true",{}]}"#);
     let lie = Commit { base: Some(state.base()), ..plain(Some(head), 9, &[("lie", Some("lie"))]) };
-    let lie = Prepared::new(&mut lie.clone()).unwrap();
+    let lie = Prepared::new(lie.clone()).unwrap();
     remote.put(&format::commit_key(lie.key), lie.bytes.clone()).await.unwrap();
     let mut fresh = opened(&remote).await;
     assert_eq!(fresh.start.as_ref().map(|start| start.commit), None);

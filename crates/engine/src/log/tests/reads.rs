@@ -83,7 +83,7 @@ async fn packs_that_a_head_has_swept_are_not_checked() {
     let sweep = |parent: CommitKey, device, pack| {
         let mut found = plain(Some(parent), device, &[]);
         found.prune.swept = vec![pack];
-        Prepared::new(&mut found.clone()).unwrap()
+        Prepared::new(found.clone()).unwrap()
     };
     // One of two heads sweeps the missing pack. The other builds on it too and does not know of the
     // sweep.
@@ -315,7 +315,7 @@ async fn an_old_state_is_readable_from_the_packs_that_hold_its_chunks_now() {
     let mut moved = plain(Some(marked), 1, &[("a", None)]);
     moved.prune.swept = vec![pack(0)];
     moved.packs = vec![info(7)];
-    let moved = Prepared::new(&mut moved.clone()).unwrap();
+    let moved = Prepared::new(moved.clone()).unwrap();
     log.publish(&moved).await.unwrap();
     let readable = log.readable(then, Some(moved.key)).await.unwrap();
     assert_eq!(readable.packs.keys().copied().collect::<Vec<_>>(), [pack(1), pack(7)]);

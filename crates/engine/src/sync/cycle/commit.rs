@@ -85,7 +85,9 @@ impl Session<'_> {
     pub(crate) async fn finish_pending(&mut self) -> Result<(), SyncError> {
         let path = self.context.layout.pending();
         let Some(pending) = Pending::load(self.context.fs(), &path)? else { return Ok(()) };
-        let (prepared, commit) = Prepared::from_bytes(pending.object)?;
+        // It may not show what is sent now.
+        self.ahead = None;
+        let prepared = Prepared::from_bytes(pending.object)?;
         tracing::info!(commit = %prepared.key, "a commit whose outcome was unknown is sent again");
         self.log.refresh(Depth::Near).await?;
         // The commit builds on the agreed one: in a bucket that has lost that, it would have no
@@ -93,7 +95,7 @@ impl Session<'_> {
         if let Some(agreed) = self.context.agreed()? {
             self.log.check_agreed(agreed).await?;
         }
-        if !self.can_stand(&commit).await? {
+        if !self.can_stand(&prepared.commit).await? {
             tracing::warn!(
                 commit = %prepared.key,
                 "the bucket no longer has what this commit names, so it is not sent: what it was about is sent anew"
@@ -101,11 +103,11 @@ impl Session<'_> {
             return Ok(Pending::clear(self.context.fs(), &path)?);
         }
         if planted(Bug::NewCommitOnRetry) {
-            return self.commit_anew(commit, pending.record).await;
+            return self.commit_anew(prepared.commit.as_ref().clone(), pending.record).await;
         }
         self.log.publish(&prepared).await?;
         self.context.committed(&pending.record)?;
-        self.report.sent(&commit);
+        self.report.sent(&prepared.commit);
         Ok(())
     }
 
@@ -114,7 +116,7 @@ impl Session<'_> {
         if let Some(device) = &commit.device {
             commit.txn = Some(Hlc::next(commit.txn, self.context.ports.clock.now_ms(), device.id));
         }
-        let prepared = Prepared::new(&mut commit)?;
+        let prepared = Prepared::new(commit)?;
         self.log.publish(&prepared).await?;
         record.commit = Some(prepared.key);
         self.context.committed(&record)?;

@@ -63,6 +63,11 @@ impl Local {
         local
     }
 
+    /// The same, with the snapshots that databases were read as.
+    pub(super) fn with(self, snapshots: Snapshots) -> Self {
+        Self { snapshots: Some(snapshots), ..self }
+    }
+
     /// Files that are known already, in a plain vault.
     pub(super) fn known(
         tree: Tree,

@@ -1,11 +1,11 @@
 //! One cycle, from the state of both sides to the state that both agree on.
 //!
-//! The rooms in their order: [`survey`] looks at both sides and plans; [`local`] turns a scan into
-//! the planner's input; [`names`] keeps back names that not every device can read, [`databases`]
-//! what older ones would tear apart, until [`readers`] has readers for them; [`groups`] looks into
-//! the files of groups, and [`stale`] leaves out what was not computed again. [`pull`] and
-//! [`fetch`] bring in, [`push`], [`intake`] and [`upload`] send, [`commit`] makes a generation of
-//! what was sent, and [`tidy`] clears up.
+//! The rooms in their order: [`survey`] plans from both sides, of which [`look`] is at the vault;
+//! [`local`] turns a scan into the planner's input; [`names`] keeps back names that not every device
+//! can read, [`databases`] what older ones would tear apart, until [`readers`] has readers for them;
+//! [`groups`] looks into the files of groups, and [`stale`] leaves out what was not computed again.
+//! [`pull`] and [`fetch`] bring in, [`push`], [`intake`] and [`upload`] send, [`commit`] makes a
+//! generation of what was sent, and [`tidy`] clears up.
 //!
 //! Decided here: the order, and when to begin again because the remote has moved on. A crash leaves
 //! what each room says at its head; the next cycle finishes that first.
@@ -24,6 +24,7 @@ mod hinted;
 mod indexed;
 mod intake;
 mod local;
+mod look;
 mod names;
 mod old;
 mod on_disk;
@@ -42,6 +43,7 @@ mod uplink;
 mod upload;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use census::{Census, Visible};
@@ -50,6 +52,7 @@ pub(crate) use groups::{FactsKnown, Members, kind, listed, looked_into};
 pub(crate) use hinted::LastLook;
 pub(crate) use indexed::Indexed;
 pub(crate) use local::Local;
+pub(crate) use look::Early;
 pub(crate) use old::Old;
 pub(crate) use on_disk::OnDisk;
 pub(crate) use pull::Incoming;
@@ -67,7 +70,7 @@ use super::report::Standing;
 use super::session::{Context, Session};
 use super::standing::Unsent;
 use super::{Engine, Report, SyncError, Watcher};
-use crate::log::{Depth, Log, Snapshot, Wishes};
+use crate::log::{Ahead, Depth, Log, Snapshot, Wishes};
 use crate::model::{CommitKey, HoldId, Item, VaultPath};
 use crate::plan::Action;
 use crate::planted::{Bug, planted};
@@ -133,13 +136,16 @@ impl Engine {
         watcher: &dyn Watcher,
     ) -> Result<Report, SyncError> {
         let before = self.context.ports.meter.read();
+        // Not while the remote is out of reach: then each attempt would cost a look at the vault.
+        let asks = request.ask.whole && !self.memory.unreached;
+        let ahead = asks.then(|| Ahead::begin(Arc::clone(&self.context.ports.remote)));
         let mut session = self.session(watcher).await?;
-        session.hints = places;
+        (session.hints, session.ahead) = (places, ahead);
         session.relieve();
         session.finish_unfinished().await?;
         session.rounds(request).await?;
-        session.report.aside = session.log.aside();
-        let Session { mut report, memory, context, .. } = session;
+        let Session { mut report, memory, context, log, .. } = session;
+        report.aside = log.aside();
         memory.unsent = Unsent::default();
         report.transfer = context.ports.meter.read() - before;
         Ok(report)
@@ -235,6 +241,9 @@ impl Session<'_> {
 
     async fn round(&mut self, request: Request, round: usize) -> Result<Round, SyncError> {
         let stored = self.context.record()?;
+        if round == 0 {
+            self.look_meanwhile(request)?;
+        }
         let sides = self.look_at_remote(stored.as_ref(), request.ask.whole && round == 0).await?;
         self.adopt_name()?;
         self.report.generation = sides.remote.seq();
@@ -328,7 +337,9 @@ impl Session<'_> {
         record: Option<&LastSync>,
         whole: bool,
     ) -> Result<Sides, SyncError> {
-        self.log.refresh(if whole { Depth::Whole } else { Depth::Near }).await?;
+        self.memory.unreached = true;
+        self.log.refresh_by(if whole { Depth::Whole } else { Depth::Near }, self.ahead.take()).await?;
+        self.memory.unreached = false;
         let agreed_key = record.and_then(|record| record.commit);
         if let Some(agreed) = agreed_key {
             self.log.check_agreed(agreed).await?;

@@ -155,17 +155,17 @@ impl Session<'_> {
         if sent.databases && self.behind(Feature::Sqlite, &pushing.head).await?.is_empty() {
             commit.needs.push(Feature::Sqlite.need());
         }
-        let prepared = Prepared::new(&mut commit)?;
         let mut after = pushing.head.tree.clone();
         for change in &commit.changes {
             set_entry(&mut after, change.path.clone(), change.entry);
         }
+        let prepared = Prepared::new(commit)?;
         pushing.done.extend(sent.items.iter().cloned());
         let Pushing { survey, record, done, .. } = pushing;
         self.context.agree(record, survey, done, Some(prepared.key), &after)?;
         self.note_losses(survey, done)?;
         self.publish(&prepared, record.clone()).await?;
-        let brought: Vec<Arc<PackInfo>> = packs_of(prepared.key, &commit).map(Arc::new).collect();
+        let brought: Vec<Arc<PackInfo>> = packs_of(prepared.key, &prepared.commit).map(Arc::new).collect();
         // The store has said so of each, in this very push.
         self.log.note_there(&brought.iter().map(|pack| pack.id).collect());
         for pack in brought {
@@ -175,7 +175,7 @@ impl Session<'_> {
             pushing.index.insert(Arc::clone(&pack));
             pushing.left_over.retain(|left| left.id != pack.id);
         }
-        self.report.sent(&commit);
+        self.report.sent(&prepared.commit);
         // The commit replaces a remote version that did not fit together.
         let sent_over = |about: &About| matches!(about, About::Item(item) if sent.items.contains(item));
         let fits = |trouble: &Trouble| trouble.weight != Weight::Invalid || !sent_over(&trouble.about);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::Local;
 use super::given_up::forget_given_up;
 use super::groups::Judged;
+use super::look::Look;
 use super::regroup::{self, Regrouped};
 use super::stale;
 use crate::log::Snapshot;
@@ -22,8 +23,8 @@ use crate::sync::reverts::Reverted;
 use crate::sync::session::{Context, Session};
 use crate::sync::together::Bound;
 use crate::sync::transact::held_by_command;
-use crate::sync::{Amount, Phase, Progress, SyncError, Trouble, blocking};
-use crate::vault::{Filter, ScanOptions, Snapshots, Verdict, scan};
+use crate::sync::{Amount, SyncError, Trouble, blocking};
+use crate::vault::{Filter, Verdict};
 
 /// Both sides, and the plan for them.
 #[derive(Debug)]
@@ -139,15 +140,7 @@ impl Session<'_> {
         mut sides: Sides,
         scope: Scope,
     ) -> Result<Survey, SyncError> {
-        let held = self.context.groups_right()?.is_held();
-        let noted = self.context.noted_together()?;
-        // Whatever ends this run early, the next one looks at all of the vault again.
-        let last = self.memory.last.take();
-        let hinted = blocking(|| self.look_at_hints(last, &sides, &noted, scope))?;
-        let mut local = match hinted {
-            Some(local) => local,
-            None => blocking(|| self.look(&sides.remote.tree, scope))?,
-        };
+        let Look { held, noted, mut local } = self.look(&sides, scope)?;
         self.hold_unread_names(&mut local, &sides).await?;
         let decisions = record.map(|record| record.decisions.clone()).unwrap_or_default();
         let regrouped = self.regroup(&mut sides, &local.tree, &decisions)?;
@@ -212,42 +205,6 @@ impl Session<'_> {
         };
         survey.hold_hidden(&decisions);
         Ok(survey)
-    }
-
-    /// Scans the vault.
-    fn look(&self, manifest: &Tree, scope: Scope) -> Result<Local, SyncError> {
-        let Context { ports, settings, layout, .. } = self.context;
-        let known = ports.database.rows();
-        let now_ns = ports.clock.now_ns();
-        let snapshots = Snapshots::new(Arc::clone(&ports.fs), layout);
-        let rehash = i64::try_from(settings.rehash.as_nanos()).unwrap_or(i64::MAX);
-        let options = ScanOptions {
-            vault: self.marker.vault,
-            filter: &settings.filter,
-            cache: &known,
-            now_ns,
-            settle: settings.settle,
-            rehash_before: if scope.rehash { now_ns } else { now_ns.saturating_sub(rehash) },
-            threads: settings.threads,
-            prefer: &|path| manifest.contains_key(path),
-            snapshots: Some(&snapshots),
-            progress: &|scan| {
-                self.watcher.progress(Progress {
-                    phase: Phase::Scan,
-                    files_done: usize::try_from(scan.hashed).unwrap_or(usize::MAX),
-                    files_total: usize::try_from(scan.to_hash).unwrap_or(usize::MAX),
-                    bytes_done: scan.hashed_bytes,
-                    bytes_total: scan.to_hash_bytes,
-                });
-            },
-        };
-        let scan = scan(self.context.fs(), layout, &options)?;
-        if let Err(error) = ports.database.update_stats(&scan.news, &known.gone()) {
-            tracing::warn!(%error, "the stat cache could not be written; files are hashed again next time");
-        }
-        let mut local = Local::of(scan, manifest);
-        local.snapshots = Some(snapshots);
-        Ok(local)
     }
 }
 

@@ -95,13 +95,13 @@ impl Session<'_> {
         let mut record = self.context.record_or_first(self.marker.vault)?;
         let txn = self.next_txn(record.txn, packs.keys().next().copied()).await?;
         record.txn = Some(txn);
-        let mut commit = Commit {
+        let commit = Commit {
             changes: entries.into_iter().map(|(path, entry)| Change { path, entry: Some(entry) }).collect(),
             recipes: recipes.into_values().collect(),
             packs: packs.into_values().collect(),
             ..self.draft(&state, txn, CommitKind::Import).await?
         };
-        self.publish(&Prepared::new(&mut commit)?, record).await?;
+        self.publish(&Prepared::new(commit)?, record).await?;
         self.context.clear_uploaded();
         Ok(imported)
     }

@@ -176,7 +176,7 @@ impl Session<'_> {
         head: &Stand,
         rewrite: Rewrite,
         yes: bool,
-    ) -> Result<Option<Commit>, SyncError> {
+    ) -> Result<Option<Arc<Commit>>, SyncError> {
         let Rewrite {
             kind,
             mut wanted,
@@ -220,7 +220,7 @@ impl Session<'_> {
         record.txn = Some(txn);
         kept.sort_by_key(|conflict| conflict.id);
         resolved.sort_by_key(|resolution| resolution.id);
-        let mut commit = Commit {
+        let commit = Commit {
             changes: wanted.into_iter().map(|(path, entry)| Change { path, entry }).collect(),
             recipes: recipes.into_iter().map(|(digest, recipe)| RecipeOf { digest, recipe }).collect(),
             packs: packs.into_values().map(|pack| pack.as_ref().clone()).collect(),
@@ -235,8 +235,9 @@ impl Session<'_> {
         self.context.note_left_out(&head.groups, moved, true);
         // The record keeps naming the present local state: the commit is pulled like that of
         // another device. Packs that wait for a commit of their own go on waiting.
-        self.publish(&Prepared::new(&mut commit)?, record).await?;
-        Ok(Some(commit))
+        let prepared = Prepared::new(commit)?;
+        self.publish(&prepared, record).await?;
+        Ok(Some(prepared.commit))
     }
 }
 

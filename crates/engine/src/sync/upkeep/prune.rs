@@ -12,6 +12,7 @@
 //! has known to go for a grace period ([`Marked`]). Every doubt (a listing without a time, a
 //! checkpoint that cannot be read, a fork that does not settle) ends in not deleting.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -323,7 +324,7 @@ impl Session<'_> {
         head: &Stand,
         prune: Prune,
         packs: Vec<PackInfo>,
-    ) -> Result<Option<Commit>, SyncError> {
+    ) -> Result<Option<Arc<Commit>>, SyncError> {
         let rewrite = Rewrite { kind: CommitKind::Prune, prune, packs, ..Rewrite::default() };
         self.rewrite(head, rewrite, true).await
     }

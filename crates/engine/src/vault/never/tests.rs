@@ -84,3 +84,20 @@ proptest! {
         prop_assert_eq!(pattern.matches(&shifted), end.is_empty());
     }
 }
+
+/// Every pattern is found by the bytes that it is filed under.
+#[test]
+fn every_pattern_of_the_lists_matches_what_it_says() {
+    for (at_root, text) in [(true, AT_ROOT), (false, SECRETS), (false, TEMPORARY)]
+        .into_iter()
+        .flat_map(|(at_root, list)| list.iter().map(move |text| (at_root, text)))
+    {
+        for filling in ["", "x", "-old.", "..x"] {
+            let name = text.replace('*', filling);
+            let Ok(path) = VaultPath::new(&if at_root { name.clone() } else { format!("a/{name}") }) else {
+                continue;
+            };
+            assert!(never(&path), "{text} does not match {name}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The HTTP client. The system's certificates are read with the first encrypted connection: they
+//! are hundreds of files, and to read them takes longer than a listing over a fast line.
+
+use aws_sdk_s3::config::http::HttpRequest;
+use aws_sdk_s3::config::{HttpClient, RuntimeComponents, SharedHttpClient};
+use aws_smithy_http_client::{Builder, Connector};
+use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+
+/// Asks `tls` only for what is encrypted, or may go through a proxy, and not before there is such a
+/// request: the way to a proxy may be encrypted where the rest is not.
+pub(super) fn client(tls: SharedHttpClient, proxied: bool) -> SharedHttpClient {
+    SharedHttpClient::new(ByScheme { plain: (!proxied).then(plain), tls })
+}
+
+/// As the SDK builds its own, but for the encryption.
+fn plain() -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(|settings, components| {
+        let mut connector = Connector::builder();
+        connector.set_connector_settings(settings.cloned());
+        if let Some(components) = components {
+            connector.set_sleep_impl(components.sleep_impl());
+        }
+        connector.build_http()
+    })
+}
+
+#[derive(Debug)]
+struct ByScheme {
+    plain: Option<SharedHttpClient>,
+    tls: SharedHttpClient,
+}
+
+impl HttpClient for ByScheme {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        let plain = self.plain.as_ref().map(|plain| plain.http_connector(settings, components));
+        let (tls, settings, components) = (self.tls.clone(), settings.clone(), components.clone());
+        SharedHttpConnector::new(Chosen { plain, tls, settings, components })
+    }
+
+    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
+        self.tls.connector_metadata()
+    }
+}
+
+#[derive(Debug)]
+struct Chosen {
+    plain: Option<SharedHttpConnector>,
+    tls: SharedHttpClient,
+    settings: HttpConnectorSettings,
+    components: RuntimeComponents,
+}
+
+impl HttpConnector for Chosen {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        match self.plain.as_ref().filter(|_| request.uri().starts_with("http://")) {
+            Some(plain) => plain.call(request),
+            None => self.tls.http_connector(&self.settings, &self.components).call(request),
+        }
+    }
+}
