@@ -1,5 +1,7 @@
 //! Commits that no device made, as somebody with a key to the bucket can write them.
 
+use std::sync::Arc;
+
 use cogzy_engine::log::Prepared;
 use cogzy_engine::model::{
     Commit, CommitId, CommitKey, CommitKind, Device, DeviceId, Digest, FIRST_FORMAT, Hlc, Prune, VaultId,
@@ -37,5 +39,5 @@ pub fn commit(vault: VaultId, parents: &[CommitKey], change: impl FnOnce(&mut Co
     let id = CommitId::from_bytes(*Digest::of(&plain).as_bytes());
     let format = u16::try_from(commit.format).unwrap().to_le_bytes();
     let bytes = [b"CGZcmt".as_slice(), &format, &[0], &plain].concat();
-    Prepared { key: CommitKey { seq: commit.seq, id }, bytes: bytes.into() }
+    Prepared { key: CommitKey { seq: commit.seq, id }, bytes: bytes.into(), commit: Arc::new(commit) }
 }
