@@ -86,7 +86,7 @@ fn look(layout: &Layout, cache: &HashMap<VaultPath, Cached>) -> Scan {
         settle: Duration::from_secs(2),
         rehash_before: 0,
         threads: NonZeroUsize::MIN,
-        prefer: &|_| true,
+        prefer: Some(&|_| true),
         snapshots: None,
         progress: &|_| {},
     };

@@ -36,18 +36,19 @@ impl Assembly<'_> {
     /// # Errors
     /// See [`Assembly::engine`], except for the other remote.
     pub async fn joining_engine(&self, meter: Meter) -> Result<Engine, AssembleError> {
-        // Each of the three takes some milliseconds: the disk, the database, and the certificates.
+        // Each takes some milliseconds. None is left alone, whatever becomes of the others: the two
+        // work in the vault.
         let (disk, database) = (self.here(), self.here());
         let disks = spawn_blocking(move || disk.disks());
         let database = spawn_blocking(move || database.database());
-        let remote = self.decorated_remote(meter.clone()).await?;
-        let disks = ended(disks).await;
+        let remote = self.decorated_remote(meter.clone()).await;
+        let (disks, database) = (ended(disks).await, ended(database).await);
         let settings = self.settings(&disks)?;
         let ports = Ports {
             fs: self.spelled(&disks)?,
-            remote,
+            remote: remote?,
             meter,
-            database: Arc::new(ended(database).await?),
+            database: Arc::new(database?),
             clock: clock(),
             entropy: entropy(),
         };

@@ -19,6 +19,7 @@ mod layering;
 mod links;
 mod little_room;
 mod local_reading;
+mod looks;
 mod losses;
 mod lost_packs;
 mod main_path;

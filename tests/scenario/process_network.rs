@@ -208,3 +208,25 @@ async fn a_bucket_with_object_lock_is_written_to_and_the_doctor_says_what_it_mea
     let told = machine.good(&["doctor"]).await;
     assert!(told.stdout.contains("in its first 30 days"), "{told:#?}");
 }
+
+/// Everything goes through a proxy that the environment names, plain requests too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_is_asked_for_a_store_without_encryption() {
+    let folder = fresh_folder();
+    let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = "http://store.invalid:9000".to_owned();
+    let mut machine = Machine::with_s3(folder.path(), "one", "s3://test-bucket/memory", endpoint);
+    machine.set("COGZY_VAULT__S3__INSECURE", "true");
+    machine.set("HTTP_PROXY", format!("http://{}", proxy.local_addr().unwrap()));
+    let asked = tokio::spawn(async move {
+        let (mut stream, _) = proxy.accept().await.unwrap();
+        let mut request = vec![0; 4096];
+        let length = stream.read(&mut request).await.unwrap();
+        let refusal = "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        stream.write_all(refusal.as_bytes()).await.unwrap();
+        String::from_utf8_lossy(&request[..length]).into_owned()
+    });
+    assert_ne!(machine.run(&["init"]).await.code, Some(0));
+    let asked = asked.await.unwrap();
+    assert!(asked.starts_with("GET http://store.invalid:9000/test-bucket/"), "{asked}");
+}

@@ -2,6 +2,7 @@
 //! costs no time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 
@@ -11,22 +12,31 @@ use crate::remote::{Object, Remote, RemoteError, list_all};
 
 /// A listing on its way. It ends with this value.
 #[derive(Debug)]
-pub struct Ahead(JoinSet<Result<Vec<Object>, RemoteError>>);
+pub struct Ahead {
+    listing: JoinSet<Result<Vec<Object>, RemoteError>>,
+    asked: Duration,
+}
 
 impl Ahead {
-    /// Asks for the listing of a whole refresh.
+    /// Asks for the listing of a whole refresh, at the time `now` of the caller's clock.
     #[must_use]
-    pub fn begin(remote: Arc<dyn Remote>) -> Self {
+    pub fn begin(remote: Arc<dyn Remote>, now: Duration) -> Self {
         let mut listing = JoinSet::new();
         listing.spawn(async move { list_all(remote.as_ref(), COMMITS, Some(&before_seq(0))).await });
-        Self(listing)
+        Self { listing, asked: now }
+    }
+
+    /// Time at which it was asked for.
+    #[must_use]
+    pub const fn asked(&self) -> Duration {
+        self.asked
     }
 }
 
 impl Log {
     /// Objects of the commits of generation `from` and later: those of `ahead`, if these are all.
     pub(super) async fn listing(&self, from: u64, ahead: Option<Ahead>) -> Result<Vec<Object>, LogError> {
-        if let Some(Ahead(mut listing)) = ahead.filter(|_| from == 0) {
+        if let Some(Ahead { mut listing, .. }) = ahead.filter(|_| from == 0) {
             match listing.join_next().await {
                 Some(Ok(listed)) => return Ok(listed?),
                 Some(Err(ended)) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),

@@ -38,8 +38,8 @@ impl Log {
             return Ok(Ok(found));
         }
         let (mut snapshot, mut path) = self.nearest_start(key).await?;
-        // This device's newest commit need not be read again.
-        let own = self.fresh.take_if(|(own, _)| *own == key);
+        // This device's newest commit need not be read again, if it is the last one.
+        let own = self.fresh.take_if(|(own, _)| path.contains(own)).filter(|(own, _)| *own == key);
         path.pop_if(|last| own.as_ref().is_some_and(|(own, _)| own == last));
         let mut number = 0;
         for path in path.chunks(PARALLEL_READS) {

@@ -49,13 +49,17 @@ impl Prepared {
     /// [`LogError::TooMuch`] if a reader would refuse it.
     pub fn new(mut commit: Commit) -> Result<Self, LogError> {
         commit.settle_format();
-        let (_, bytes) = encode_commit(&commit)?;
+        let (key, bytes) = encode_commit(&commit)?;
         // It may be large, and what is read back takes its place.
         drop(commit);
-        match Self::read("a new commit", bytes) {
-            Err(LogError::Corrupt { why, .. }) => Err(LogError::TooMuch { why }),
-            read => read,
+        let read = match Self::read("a new commit", bytes) {
+            Err(LogError::Corrupt { why, .. }) => return Err(LogError::TooMuch { why }),
+            read => read?,
+        };
+        if read.key != key {
+            return Err(LogError::corrupt("a new commit", "it is read back as another one"));
         }
+        Ok(read)
     }
 
     /// Decodes the stored bytes of a commit.
@@ -96,6 +100,7 @@ impl Log {
                 self.set_visible(&listed);
                 if prepared.commit.parents.iter().all(|parent| self.graph.contains(*parent)) {
                     self.know(prepared.key, prepared.node());
+                    self.asides.take_back([&prepared.key]);
                     self.fresh = Some((prepared.key, Arc::clone(&prepared.commit)));
                 }
                 self.take_in(&listed).await?;

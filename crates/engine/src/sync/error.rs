@@ -136,7 +136,7 @@ impl From<ScanError> for SyncError {
     fn from(error: ScanError) -> Self {
         match error {
             ScanError::Marker(error) => Self::Marker(error),
-            error @ ScanError::Io(_) => Self::Scan(error),
+            error @ (ScanError::Io(_) | ScanError::Clash) => Self::Scan(error),
         }
     }
 }

@@ -54,7 +54,7 @@ pub(crate) struct Memory {
     pub unfinished: bool,
     /// Devices that cannot read a feature, and the time until which that answer counts.
     pub behind: BTreeMap<Feature, (Duration, Vec<String>)>,
-    /// True while the remote has not answered the last cycle.
+    /// True if the remote was out of reach when it was listed last.
     pub unreached: bool,
     /// Changes that the last cycle should have sent and did not.
     pub unsent: Unsent,

@@ -94,7 +94,7 @@ impl Session<'_> {
             settle: context.settings.settle,
             rehash_before: i64::MIN,
             threads: context.settings.threads,
-            prefer: &|_| true,
+            prefer: Some(&|_| true),
             snapshots: None,
             progress: &|_| {},
         };

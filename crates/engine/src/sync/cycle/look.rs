@@ -1,14 +1,16 @@
-//! Looks at the vault: at the places that a watcher has named, or at all of it.
+//! Looks at both sides: at the remote's commits; and at the vault, at the places that a watcher has
+//! named or at all of it.
 //!
 //! Decided here: when a look at all of it need not wait for the remote's answer. Whichever came
-//! first, what was changed since the look is noticed when it is read or replaced. A crash leaves
-//! what the stat cache has taken by then.
+//! first, a file is looked at once more when it is read or replaced; what was deleted since is seen
+//! by the next look, as it is when the deletion comes a moment later. A crash leaves what the stat
+//! cache has taken by then.
 
-use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Local, Request, Scope, Sides};
+use crate::log::{Depth, LogError};
 use crate::model::VaultPath;
 use crate::planted::{Bug, planted};
 use crate::sync::session::{Context, Session};
@@ -40,30 +42,35 @@ pub(crate) struct Early {
 }
 
 impl Session<'_> {
-    /// Looks at the vault while a listing is on its way, if it is to be a look at all of it.
-    pub(super) fn look_meanwhile(&mut self, request: Request) -> Result<(), SyncError> {
+    /// Looks at the vault while a listing is on its way, if it is to be a look at all of it, and
+    /// most of it is known. A look that fails is made again, and reported, when the remote has
+    /// answered.
+    pub(super) fn look_meanwhile(&mut self, request: Request, is_known: bool) {
         let needs_all = request.ask.scan && self.hints.is_none() && !planted(Bug::TrustTheWatcher);
-        if !needs_all || self.ahead.is_none() {
-            return Ok(());
+        if needs_all && is_known && self.ahead.is_some() {
+            self.memory.last = None;
+            self.early = self.look_early().ok();
         }
-        self.memory.last = None;
-        let clock = &self.context.ports.clock;
-        let began = clock.monotonic();
+    }
+
+    fn look_early(&self) -> Result<Early, SyncError> {
         let held = self.context.groups_right()?.is_held();
         let noted = self.context.noted_together()?;
-        let clashes = Cell::new(false);
-        let prefer = |_: &VaultPath| {
-            clashes.set(true);
-            false
-        };
-        let (scan, snapshots) = blocking(|| self.scan(&prefer, Scope::default()))?;
-        let ended = clock.monotonic();
-        if ended - began > STALE {
-            self.ahead = None;
-        }
-        // Which of two names counts, the remote says.
-        self.early = (!clashes.get()).then_some(Early { held, noted, scan, snapshots, ended });
-        Ok(())
+        // Which of two names that clash counts, the remote says.
+        let (scan, snapshots) = blocking(|| self.scan(None, Scope::default()))?;
+        // A command that ended since may have left half of its files in the scan.
+        let held = held || self.context.groups_right()?.is_held();
+        Ok(Early { held, noted, scan, snapshots, ended: self.context.ports.clock.monotonic() })
+    }
+
+    /// Lists the commits: by the listing that was asked for ahead, unless it is old by now.
+    pub(super) async fn list(&mut self, depth: Depth) -> Result<(), SyncError> {
+        let now = self.context.ports.clock.monotonic();
+        let ahead = self.ahead.take().filter(|ahead| now - ahead.asked() <= STALE);
+        let listed = self.log.refresh_by(depth, ahead).await;
+        let is_offline = |error: &LogError| matches!(error, LogError::Remote(error) if error.kind.offline());
+        self.memory.unreached = listed.as_ref().is_err_and(is_offline);
+        Ok(listed?)
     }
 
     /// Looks at the vault, as `sides` has to be compared with it.
@@ -80,14 +87,15 @@ impl Session<'_> {
         if let Some(local) = blocking(|| self.look_at_hints(last, sides, &noted, scope))? {
             return Ok(Look { held, noted, local });
         }
-        let (scan, snapshots) = blocking(|| self.scan(&|path| manifest.contains_key(path), scope))?;
+        let known = |path: &VaultPath| manifest.contains_key(path);
+        let (scan, snapshots) = blocking(|| self.scan(Some(&known), scope))?;
         Ok(Look { held, noted, local: Local::of(scan, manifest).with(snapshots) })
     }
 
     /// Scans the vault. `prefer` says which paths win a clash of names.
     fn scan(
         &self,
-        prefer: &dyn Fn(&VaultPath) -> bool,
+        prefer: Option<&dyn Fn(&VaultPath) -> bool>,
         scope: Scope,
     ) -> Result<(Scan, Snapshots), SyncError> {
         let Context { ports, settings, layout, .. } = self.context;

@@ -69,7 +69,7 @@ use regroup::Regrouped;
 use super::report::Standing;
 use super::session::{Context, Session};
 use super::standing::Unsent;
-use super::{Engine, Report, SyncError, Watcher};
+use super::{Engine, Ports, Report, SyncError, Watcher};
 use crate::log::{Ahead, Depth, Log, Snapshot, Wishes};
 use crate::model::{CommitKey, HoldId, Item, VaultPath};
 use crate::plan::Action;
@@ -138,7 +138,8 @@ impl Engine {
         let before = self.context.ports.meter.read();
         // Not while the remote is out of reach: then each attempt would cost a look at the vault.
         let asks = request.ask.whole && !self.memory.unreached;
-        let ahead = asks.then(|| Ahead::begin(Arc::clone(&self.context.ports.remote)));
+        let Ports { remote, clock, .. } = &self.context.ports;
+        let ahead = asks.then(|| Ahead::begin(Arc::clone(remote), clock.monotonic()));
         let mut session = self.session(watcher).await?;
         (session.hints, session.ahead) = (places, ahead);
         session.relieve();
@@ -242,7 +243,7 @@ impl Session<'_> {
     async fn round(&mut self, request: Request, round: usize) -> Result<Round, SyncError> {
         let stored = self.context.record()?;
         if round == 0 {
-            self.look_meanwhile(request)?;
+            self.look_meanwhile(request, stored.is_some());
         }
         let sides = self.look_at_remote(stored.as_ref(), request.ask.whole && round == 0).await?;
         self.adopt_name()?;
@@ -337,9 +338,7 @@ impl Session<'_> {
         record: Option<&LastSync>,
         whole: bool,
     ) -> Result<Sides, SyncError> {
-        self.memory.unreached = true;
-        self.log.refresh_by(if whole { Depth::Whole } else { Depth::Near }, self.ahead.take()).await?;
-        self.memory.unreached = false;
+        self.list(if whole { Depth::Whole } else { Depth::Near }).await?;
         let agreed_key = record.and_then(|record| record.commit);
         if let Some(agreed) = agreed_key {
             self.log.check_agreed(agreed).await?;

@@ -259,7 +259,7 @@ impl Context {
             settle: self.settings.settle,
             rehash_before: i64::MAX,
             threads: self.settings.threads,
-            prefer: &|path| base.tree.contains_key(path),
+            prefer: Some(&|path| base.tree.contains_key(path)),
             snapshots: Some(&snapshots),
             progress: &|_| {},
         };

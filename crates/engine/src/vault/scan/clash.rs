@@ -13,16 +13,18 @@ use super::walk::Claim;
 use super::{Problem, ProblemKind};
 use crate::model::VaultPath;
 
-/// Removes clashing files and reports them as problems. Returns the others, sorted by path.
+/// Removes clashing files and reports them as problems. Returns the others, sorted by path. None if
+/// some clash and `prefer` is none.
 pub(super) fn settle(
     mut claims: Vec<Claim>,
-    prefer: &dyn Fn(&VaultPath) -> bool,
+    prefer: Option<&dyn Fn(&VaultPath) -> bool>,
     problems: &mut Vec<Problem>,
-) -> Vec<Claim> {
+) -> Option<Vec<Claim>> {
     claims.sort_by(|a, b| a.path.cmp(&b.path));
     if all_differ(&claims) {
-        return claims;
+        return Some(claims);
     }
+    let prefer = prefer?;
     let mut ranked: Vec<(bool, Claim)> =
         claims.into_iter().map(|claim| (!prefer(&claim.path), claim)).collect();
     ranked
@@ -43,7 +45,7 @@ pub(super) fn settle(
         }
     }
     standing.sort_by(|a, b| a.path.cmp(&b.path));
-    standing
+    Some(standing)
 }
 
 /// True if surely no claim, of those sorted by path, clashes with another one. Hashes of the keys

@@ -58,8 +58,9 @@ pub struct ScanOptions<'a> {
     pub rehash_before: i64,
     /// Number of hashing threads.
     pub threads: NonZeroUsize,
-    /// True for a path that is already known. It wins over a path that clashes with it.
-    pub prefer: &'a dyn Fn(&VaultPath) -> bool,
+    /// True for a path that is already known. It wins over a path that clashes with it. None where
+    /// nobody can tell yet: then a clash ends the scan.
+    pub prefer: Option<&'a dyn Fn(&VaultPath) -> bool>,
     /// Takes the snapshots of databases in use. Without it they count as busy.
     pub snapshots: Option<&'a Snapshots>,
     /// Called from time to time with the progress.
@@ -188,6 +189,9 @@ pub enum ScanError {
     /// The root cannot be listed.
     #[error(transparent)]
     Io(#[from] IoAt),
+    /// Two names clash, and nobody could tell which of them counts.
+    #[error("two names in the vault clash, and which of them counts is not known yet")]
+    Clash,
 }
 
 /// Scans the vault.
@@ -204,7 +208,7 @@ pub fn scan(fs: &dyn Fs, layout: &Layout, options: &ScanOptions) -> Result<Scan,
     let databases = databases_of(fs, layout, &walked.companions);
     let of_database = |claim: &Claim| main_of(claim.on_disk()).is_some_and(|main| databases.contains(main));
     let files = walked.files.into_iter().filter(|claim| !of_database(claim)).collect();
-    let claims = clash::settle(files, options.prefer, &mut scan.problems);
+    let claims = clash::settle(files, options.prefer, &mut scan.problems).ok_or(ScanError::Clash)?;
     for (path, on_disk) in &walked.folders {
         scan.names.note(path, on_disk);
     }

@@ -54,7 +54,7 @@ impl Vault {
             settle: Duration::from_secs(2),
             rehash_before: 0,
             threads: NonZeroUsize::MIN,
-            prefer: &|_| false,
+            prefer: Some(&|_| false),
             snapshots: None,
             progress: &|_| {},
         }
@@ -278,7 +278,8 @@ fn the_known_one_of_two_clashing_names_wins_or_else_the_smaller() {
     assert!(!first.problems[2].covers(&path("é")), "the other spelling was read");
 
     let known = |path: &VaultPath| ["nodes.json", "dir/a"].contains(&path.as_str());
-    let second = scan(&RealFs, &vault.layout(), &ScanOptions { prefer: &known, ..vault.options() }).unwrap();
+    let second =
+        scan(&RealFs, &vault.layout(), &ScanOptions { prefer: Some(&known), ..vault.options() }).unwrap();
     assert_eq!(paths(&second), ["dir/a", "nodes.json", "é"]);
 }
 
