@@ -3,64 +3,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use async_trait::async_trait;
-use bytes::Bytes;
-use cogzy_engine::remote::{
-    Capabilities, MemoryRemote, Object, Page, Remote, RemoteError, RemoteErrorKind, Span,
-};
+use cogzy_engine::remote::{MemoryRemote, Remote};
 use cogzy_testkit::fresh_folder;
 
+use crate::support::away::Away;
 use crate::support::device::Device;
-
-/// A bucket that may be out of reach.
-#[derive(Debug, Default)]
-struct Reach {
-    bucket: MemoryRemote,
-    lost: AtomicBool,
-}
-
-impl Reach {
-    fn ask(&self, operation: &'static str, key: &str) -> Result<(), RemoteError> {
-        if self.lost.load(Ordering::SeqCst) {
-            return Err(RemoteError::new(RemoteErrorKind::Offline, operation, key));
-        }
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl Remote for Reach {
-    fn url(&self) -> String {
-        self.bucket.url()
-    }
-    fn capabilities(&self) -> Capabilities {
-        self.bucket.capabilities()
-    }
-    async fn put(&self, key: &str, body: Bytes) -> Result<(), RemoteError> {
-        self.ask("put", key)?;
-        self.bucket.put(key, body).await
-    }
-    async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError> {
-        self.ask("get", key)?;
-        self.bucket.get(key, span).await
-    }
-    async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {
-        self.ask("head", key)?;
-        self.bucket.head(key).await
-    }
-    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, RemoteError> {
-        self.ask("list", prefix)?;
-        self.bucket.list(prefix, after).await
-    }
-    async fn delete(&self, key: &str) -> Result<(), RemoteError> {
-        self.bucket.delete(key).await
-    }
-    async fn server_ms(&self) -> Result<i64, RemoteError> {
-        self.bucket.server_ms().await
-    }
-}
 
 /// Notes that the engine has opened since the last question.
 fn notes_read(device: &Device) -> Vec<PathBuf> {
@@ -71,24 +19,24 @@ fn notes_read(device: &Device) -> Vec<PathBuf> {
 #[tokio::test]
 async fn an_attempt_costs_no_look_while_the_remote_is_out_of_reach() {
     let folder = fresh_folder();
-    let remote = Arc::new(Reach::default());
+    let remote = Arc::new(Away::default());
     let mut one = Device::joined(folder.path(), "one", Arc::clone(&remote) as Arc<dyn Remote>).await;
     // A vault that was never synced has all to be hashed: first the remote has to answer.
     one.write("notes/first.txt", "first");
-    remote.lost.store(true, Ordering::SeqCst);
+    remote.set(true);
     one.try_sync().await.unwrap_err();
     assert_eq!(notes_read(&one), Vec::<PathBuf>::new());
-    remote.lost.store(false, Ordering::SeqCst);
+    remote.set(false);
     assert_eq!(one.sync().await.pushed, 1);
     notes_read(&one);
 
-    remote.lost.store(true, Ordering::SeqCst);
+    remote.set(true);
     for (name, read) in [("second", true), ("third", false), ("fourth", false)] {
         one.write(&format!("notes/{name}.txt"), name);
         one.try_sync().await.unwrap_err();
         assert_eq!(!notes_read(&one).is_empty(), read, "{name}");
     }
-    remote.lost.store(false, Ordering::SeqCst);
+    remote.set(false);
     assert_eq!(one.sync().await.pushed, 3);
 }
 

@@ -3,14 +3,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use async_trait::async_trait;
-use bytes::Bytes;
 use cogzy_engine::model::Validate;
-use cogzy_engine::remote::{
-    Capabilities, MemoryRemote, Object, Page, Remote, RemoteError, RemoteErrorKind, Span,
-};
+use cogzy_engine::remote::{MemoryRemote, Remote};
 use cogzy_engine::sync::{Generation, MemoriesError, MemoryChanges, Merge, Since, SinceError, SyncError};
 use cogzy_testkit::fresh_folder;
 use cogzy_testkit::memories::Memories;
@@ -18,6 +13,7 @@ use serde_json::Value;
 
 use super::merge_by_hand::{put, read, ten, write};
 use super::prune::{Bucket, DAY, prune};
+use crate::support::away::Away;
 use crate::support::device::Device;
 use crate::support::process::{noise, unit};
 use crate::support::sleeper::Sleeper;
@@ -241,56 +237,6 @@ async fn a_generation_that_is_unknown_or_was_pruned_is_told_to_be_gone() {
     assert!(matches!(none, Err(SinceError::Memories(MemoriesError::NoCollection(_)))), "{none:?}");
 }
 
-/// A bucket that can be out of reach.
-#[derive(Debug, Default)]
-struct Away {
-    bucket: MemoryRemote,
-    is_away: AtomicBool,
-}
-
-impl Away {
-    fn there(&self, operation: &'static str, key: &str) -> Result<(), RemoteError> {
-        match self.is_away.load(Ordering::SeqCst) {
-            true => Err(RemoteError::new(RemoteErrorKind::Offline, operation, key)),
-            false => Ok(()),
-        }
-    }
-}
-
-#[async_trait]
-impl Remote for Away {
-    fn url(&self) -> String {
-        self.bucket.url()
-    }
-    fn capabilities(&self) -> Capabilities {
-        self.bucket.capabilities()
-    }
-    async fn put(&self, key: &str, body: Bytes) -> Result<(), RemoteError> {
-        self.there("put", key)?;
-        self.bucket.put(key, body).await
-    }
-    async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError> {
-        self.there("get", key)?;
-        self.bucket.get(key, span).await
-    }
-    async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {
-        self.there("head", key)?;
-        self.bucket.head(key).await
-    }
-    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, RemoteError> {
-        self.there("list", prefix)?;
-        self.bucket.list(prefix, after).await
-    }
-    async fn delete(&self, key: &str) -> Result<(), RemoteError> {
-        self.there("delete", key)?;
-        self.bucket.delete(key).await
-    }
-    async fn server_ms(&self) -> Result<i64, RemoteError> {
-        self.there("ask", "")?;
-        self.bucket.server_ms().await
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_that_asks_regularly_needs_no_network_and_leaves_no_files() {
     let folder = fresh_folder();
@@ -305,7 +251,7 @@ async fn a_program_that_asks_regularly_needs_no_network_and_leaves_no_files() {
     change(&one, "first");
     one.sync().await;
     two.sync().await;
-    away.is_away.store(true, Ordering::SeqCst);
+    away.set(true);
     let asked = two.requests();
     app.ask(&mut two, 2).await.unwrap();
     assert_eq!((&app.knows, two.requests()), (&read(&two), asked), "something was asked of the remote");
@@ -317,7 +263,7 @@ async fn a_program_that_asks_regularly_needs_no_network_and_leaves_no_files() {
     let error = App::new().ask(&mut two, 100).await.unwrap_err();
     let SinceError::Sync(error @ SyncError::Log(_)) = error else { panic!("{error}") };
     assert!(error.to_string().contains("cannot be reached") || error.next().contains("network"), "{error}");
-    away.is_away.store(false, Ordering::SeqCst);
+    away.set(false);
     let mut late = App::new();
     late.ask(&mut two, 100).await.unwrap();
     assert_eq!(late.knows, agreed, "it is told what was agreed, and not what is not sent yet");

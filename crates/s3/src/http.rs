@@ -3,7 +3,7 @@
 
 use aws_sdk_s3::config::http::HttpRequest;
 use aws_sdk_s3::config::{HttpClient, RuntimeComponents, SharedHttpClient};
-use aws_smithy_http_client::{Builder, Connector};
+use aws_smithy_http_client::{Builder, Connector, ConnectorBuilder};
 use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
@@ -15,16 +15,22 @@ pub(super) fn client(tls: SharedHttpClient, proxied: bool) -> SharedHttpClient {
     SharedHttpClient::new(ByScheme { plain: (!proxied).then(plain), tls })
 }
 
-/// As the SDK builds its own, but for the encryption.
 fn plain() -> SharedHttpClient {
-    Builder::new().build_with_connector_fn(|settings, components| {
-        let mut connector = Connector::builder();
-        connector.set_connector_settings(settings.cloned());
-        if let Some(components) = components {
-            connector.set_sleep_impl(components.sleep_impl());
-        }
-        connector.build_http()
-    })
+    Builder::new()
+        .build_with_connector_fn(|settings, components| connector(settings, components).build_http())
+}
+
+/// The part of a connector that has nothing to do with encryption, like that of the SDK's own.
+pub(super) fn connector(
+    settings: Option<&HttpConnectorSettings>,
+    components: Option<&RuntimeComponents>,
+) -> ConnectorBuilder {
+    let mut connector = Connector::builder();
+    connector.set_connector_settings(settings.cloned());
+    if let Some(components) = components {
+        connector.set_sleep_impl(components.sleep_impl());
+    }
+    connector
 }
 
 #[derive(Debug)]

@@ -6,14 +6,16 @@
 use std::path::{Path, PathBuf};
 
 use aws_sdk_s3::config::SharedHttpClient;
+use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-use aws_smithy_http_client::{Builder, Connector};
 use aws_smithy_types::base64;
 use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
+
+use super::http::connector;
 
 /// A file of certificates that are to be trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,12 +37,8 @@ pub(super) fn client(files: &[CaFile]) -> Result<SharedHttpClient, String> {
         TlsContext::builder().with_trust_store(trusted).build().map_err(|error| error.to_string())?;
     // As the SDK builds its own, but for the authorities.
     Ok(Builder::new().build_with_connector_fn(move |settings, components| {
-        let mut connector = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
-        connector.set_connector_settings(settings.cloned());
+        let mut connector = connector(settings, components).tls_provider(Provider::Rustls(CryptoMode::AwsLc));
         connector.set_proxy_config(Some(ProxyConfig::from_env()));
-        if let Some(components) = components {
-            connector.set_sleep_impl(components.sleep_impl());
-        }
         connector.tls_context(context.clone()).build()
     }))
 }

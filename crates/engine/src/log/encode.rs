@@ -55,7 +55,7 @@ fn pack(head: Vec<u8>, value: &impl Serialize) -> io::Result<(Passed, Vec<u8>)> 
     Ok((passed, to.finish()?))
 }
 
-/// What is known of a plaintext that has passed.
+/// Digest and length of a plaintext that has passed.
 struct Passed {
     hasher: blake3::Hasher,
     length: u64,

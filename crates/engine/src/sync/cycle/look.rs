@@ -21,7 +21,7 @@ use crate::vault::{Scan, ScanOptions, Snapshots, Together, scan};
 /// again: the other side has moved on meanwhile.
 const STALE: Duration = Duration::from_secs(2);
 
-/// What a look found.
+/// Findings of a look.
 pub(super) struct Look {
     /// True if a command had the right to the groups before the look.
     pub held: bool,
