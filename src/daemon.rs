@@ -231,7 +231,7 @@ impl Daemon {
         let paused =
             paused.inspect_err(|error| tracing::error!(%error, "the pause cannot be read")).ok().flatten();
         let mut course = Course {
-            scheduler: Scheduler::new(self.timing.clone(), now),
+            scheduler: Scheduler::new(self.timing.clone(), now, self.engine.whole_listing_in()),
             announcer: Announcer::new(self.events.clone(), self.board.read().state),
             hooks: self.hooks.clone().start(),
             rebuilds: rebuild::Rebuilds::new(self.rebuild.clone()),

@@ -38,12 +38,12 @@ impl ObjectCache for Cache {
     }
 }
 
-/// The proof of a state, as the log keeps it.
-fn proof(state: &[u8]) -> Vec<u8> {
+/// The proof of a state, as the log keeps it. `form` says what its bytes are.
+fn proof(state: &[u8], form: u8) -> Vec<u8> {
     let mut proof = vec![0; SUM];
     proof.extend(1_u32.to_le_bytes());
     proof.extend(Digest::of(state).as_bytes());
-    proof.push(1);
+    proof.push(form);
     proof.extend(b"checkpoints/x");
     [Digest::of(&proof).as_bytes().as_slice(), &proof].concat()
 }
@@ -56,7 +56,7 @@ async fn opens(data: &[u8]) {
     cache.put(&header, &remote.dump()[&header]);
     // The name of a commit is the digest of its plaintext, behind the frame's head.
     let commit = format!("{:016}-{}", 1, Digest::of(bytes.get(9..).unwrap_or_default()));
-    match kind % 5 {
+    match kind % 6 {
         0 => cache.put("aside", bytes),
         1 => cache.put(&header, bytes),
         2 => {
@@ -64,10 +64,12 @@ async fn opens(data: &[u8]) {
             remote.put(&format!("commits/{commit}"), bytes.to_vec().into()).await.unwrap();
         }
         3 => cache.put("claim/packs/x", bytes),
-        _ => {
+        kind => {
+            // Lines of a checkpoint, or the compact form.
+            let form = if kind == 4 { 1 } else { 3 };
             // A state ends with the line of its own commit, whatever that is.
             let of = "0000000000000001-0101010101010101010101010101010101010101010101010101010101010101";
-            cache.put(&format!("proved/{of}"), &proof(bytes));
+            cache.put(&format!("proved/{of}"), &proof(bytes, form));
             cache.put(&format!("proved-part/{of}/000000"), bytes);
         }
     }

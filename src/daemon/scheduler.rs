@@ -12,7 +12,7 @@ mod touched;
 use std::time::Duration;
 
 use cogzy_engine::model::VaultPath;
-use cogzy_engine::sync::Ask;
+use cogzy_engine::sync::{Ask, WHOLE_LISTING};
 use touched::Touched;
 
 /// The timing of cycles.
@@ -49,8 +49,6 @@ const QUIET_AFTER: Duration = Duration::from_secs(600);
 const QUIET_SHARE: u32 = 10;
 /// The waits once `max_attempts` is reached: the first, which doubles, and the longest.
 const SLOW: (Duration, Duration) = (Duration::from_secs(15 * 60), Duration::from_secs(60 * 60));
-/// The time between two listings of all of `commits/`.
-const WHOLE_LISTING: Duration = Duration::from_secs(24 * 3600);
 /// The time between two probes of a remote that is out of reach.
 const PROBE_EVERY: Duration = Duration::from_secs(2);
 /// The time after which a whole cycle is tried without an answered probe: a slow network may be too
@@ -134,16 +132,16 @@ pub struct Scheduler {
 }
 
 impl Scheduler {
-    /// A scheduler that runs a whole cycle at `now`.
+    /// A scheduler that runs a cycle at `now`, and lists all of `commits/` after `whole_in`.
     #[must_use]
-    pub const fn new(timing: Timing, now: Duration) -> Self {
+    pub fn new(timing: Timing, now: Duration, whole_in: Duration) -> Self {
         Self {
             timing,
             touched: None,
             last_push: None,
             poll_at: now,
             rescan_at: now,
-            whole_at: now,
+            whole_at: now + whole_in,
             active_until: now,
             moved_at: now,
             failures: 0,

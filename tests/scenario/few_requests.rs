@@ -1,7 +1,7 @@
 //! Over a slow line most of a sync is waiting for answers: what need not be asked is not, and the
 //! rest is asked at the same time.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ pub struct Recording {
     bucket: MemoryRemote,
     /// Operation and first folder of each request.
     asked: Mutex<Vec<String>>,
+    /// Objects that listings have named.
+    named: AtomicUsize,
     /// Requests under way for the state of an object, and the most of them.
     heads: [AtomicU64; 2],
     /// Time that a request takes, at least and at most.
@@ -35,7 +37,13 @@ impl Recording {
     /// One whose requests take some time each, at least and at most.
     pub fn slow(latency: [Duration; 2]) -> Arc<Self> {
         let bucket = MemoryRemote::with_clock(Arc::new(SystemClock::default()));
-        Arc::new(Self { bucket, asked: Mutex::default(), heads: Default::default(), latency })
+        Arc::new(Self {
+            bucket,
+            asked: Mutex::default(),
+            named: AtomicUsize::new(0),
+            heads: Default::default(),
+            latency,
+        })
     }
 
     async fn note(&self, operation: &str, key: &str) {
@@ -56,6 +64,11 @@ impl Recording {
     /// Keys of the bucket.
     pub fn keys(&self) -> impl Iterator<Item = String> {
         self.bucket.dump().into_keys()
+    }
+
+    /// Number of objects that listings have named since this was asked last.
+    pub fn named(&self) -> usize {
+        self.named.swap(0, Ordering::Relaxed)
     }
 
     /// What was asked since this was asked last.
@@ -90,7 +103,9 @@ impl Remote for Recording {
     }
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, RemoteError> {
         self.note("list", prefix).await;
-        self.bucket.list(prefix, after).await
+        let page = self.bucket.list(prefix, after).await?;
+        self.named.fetch_add(page.objects.len(), Ordering::Relaxed);
+        Ok(page)
     }
     async fn delete(&self, key: &str) -> Result<(), RemoteError> {
         self.note("delete", key).await;

@@ -19,6 +19,7 @@ mod layering;
 mod links;
 mod little_room;
 mod local_reading;
+mod long_logs;
 mod looks;
 mod losses;
 mod lost_packs;

@@ -27,7 +27,7 @@ const WHOLE: Ask = Ask { scan: true, whole: true };
 
 /// A scheduler whose first cycle ended quietly at second 0.
 fn started() -> Scheduler {
-    let mut scheduler = Scheduler::new(timing(), secs(0));
+    let mut scheduler = Scheduler::new(timing(), secs(0), Duration::ZERO);
     assert_eq!(scheduler.next(secs(0)), Next::Run(WHOLE), "the first cycle looks at everything");
     scheduler.ended(secs(0), secs(0), WHOLE, QUIET, 0.5);
     scheduler

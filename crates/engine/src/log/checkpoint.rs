@@ -14,7 +14,7 @@ use super::chunks::pack_key;
 use super::encode::encode;
 use super::format::CHECKPOINTS;
 use super::frame::{Decoded, ObjectKind, decode};
-use super::start::{Start, seq_of};
+use super::start::seq_of;
 use super::{Depth, Log, LogError, Snapshot};
 use crate::clock::Entropy;
 use crate::content::{ChunkIndex, Cutter, FinishedPack, Ingest, check_slot};
@@ -31,6 +31,10 @@ pub(super) const EVERY: u64 = 32;
 const MOST_APART: u64 = 8 * EVERY;
 /// One is due once the commits since the last have this share of its bytes: one in so many.
 const SHARE: u64 = 8;
+/// Changes, and the share of the vault's files, from which the start of a process need not apply them
+/// again: its state is kept.
+const MANY_CHANGES: usize = 4096;
+const KEPT_SHARE: usize = 8;
 /// Key in the cache of the generation at which a checkpoint was looked for and none was due.
 const LOOKED_FOR: &str = "looked-for-checkpoint";
 /// Number of newest checkpoints that stay at any age.
@@ -113,7 +117,7 @@ impl Log {
         head: CommitKey,
         entropy: &dyn Entropy,
     ) -> Result<bool, LogError> {
-        let last = self.start.as_ref().map_or(0, |start| start.commit.seq);
+        let last = self.start.as_ref().and_then(|start| seq_of(&start.checkpoint)).unwrap_or(0);
         let near = |seq: u64| head.seq < seq + EVERY;
         if near(last.max(self.checkpointed)) || near(self.looked_for(head)) {
             return Ok(false);
@@ -167,27 +171,29 @@ impl Log {
         Ok(since * SHARE < state)
     }
 
-    /// Keeps a state of the line to `head` in the cache if the last one lies far back. So a device
-    /// that writes no checkpoints need not replay at each start all commits since it joined. The
-    /// state is one of some generations ago, so that a fork from not long before is replayed from
-    /// it too.
+    /// Keeps a state of the line to `head` in the cache, if a start from the last one would replay
+    /// much, or read it slowly. So a device that writes no checkpoints need not replay at each start
+    /// all commits since it joined. Where these are many, the state is one of some generations ago, so
+    /// that a fork from not long before is replayed from it too.
     ///
     /// # Errors
     /// Errors of the remote, for commits that are not in the cache.
     pub async fn keep_state_if_due(&mut self, head: CommitKey) -> Result<(), LogError> {
         let last = self.start.as_ref().map_or(0, |start| start.commit.seq);
-        if head.seq < last + 2 * EVERY {
-            return Ok(());
-        }
-        let Some(at) = self.line(head).into_iter().find(|key| key.seq + EVERY <= head.seq) else {
+        let now = self.snapshot(Some(head)).await?;
+        let applied = now.applied.saturating_sub(self.applied);
+        let is_slow = self.start.as_ref().is_some_and(|start| !start.is_compact);
+        let at = if is_slow || applied > MANY_CHANGES.max(now.tree.len() / KEPT_SHARE) {
+            head
+        } else if head.seq >= last + 2 * EVERY {
+            let back = self.line(head).into_iter().find(|key| key.seq + EVERY <= head.seq);
+            back.unwrap_or(head)
+        } else {
             return Ok(());
         };
         let snapshot = self.snapshot(Some(at)).await?;
-        let state = self.state_of(at, &snapshot)?;
         let checkpoint = self.start.take().map_or_else(String::new, |start| start.checkpoint);
-        self.cache_state(at, &checkpoint, &snapshot, &state);
-        self.start = Some(Start { commit: at, checkpoint });
-        Ok(())
+        self.cache_state(at, checkpoint, &snapshot)
     }
 
     pub(super) async fn write_checkpoint(
@@ -223,9 +229,7 @@ impl Log {
         let (digest, bytes) = encode(ObjectKind::Checkpoint, format, &checkpoint, true)?;
         let key = checkpoint_key(head.seq, digest);
         self.remote.put(&key, Bytes::from(bytes)).await?;
-        self.cache_state(head, &key, snapshot, state);
-        self.start = Some(Start { commit: head, checkpoint: key });
-        Ok(())
+        self.cache_state(head, key, snapshot)
     }
 
     /// The state as sorted lines.

@@ -22,6 +22,7 @@ mod check;
 mod checkpoint;
 mod chunks;
 mod claims;
+mod compact;
 mod devices;
 mod earlier;
 mod enclosed;
@@ -93,7 +94,7 @@ use waypoints::Waypoints;
 pub use write::Prepared;
 
 use crate::model::{Commit, CommitKey, PackId, PackInfo, SharedMap, VaultHeader, VaultId};
-use crate::remote::Remote;
+use crate::remote::{Object, Remote};
 
 /// Number of generations behind the head that every poll lists. A PUT that a sleeping laptop had
 /// started shows up late, below the head.
@@ -132,6 +133,8 @@ pub struct Log {
     graph: Graph,
     /// Commits in the newest listing.
     visible: Listed,
+    /// All of `commits/` as the opening has listed it, until a refresh takes it.
+    listed: Option<Vec<Object>>,
     /// Server time of the newest commit in any listing, in milliseconds since the Unix epoch.
     newest_ms: Option<i64>,
     /// Most recently used snapshots, the newest last.
@@ -146,6 +149,8 @@ pub struct Log {
     lost_packs: BTreeSet<PackId>,
     /// State that replays can start from.
     start: Option<Start>,
+    /// Changes that had been applied to it when it was kept ([`Snapshot::applied`]).
+    applied: usize,
     /// Generation of the newest checkpoint that was listed.
     checkpointed: u64,
     /// Commit that this device has agreed on: everything it builds on belongs to the history.

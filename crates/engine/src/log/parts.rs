@@ -24,32 +24,22 @@ pub(super) fn part_key(commit: CommitKey, number: u32) -> String {
     format!("{PARTS}{commit}/{number:06}")
 }
 
-/// A state that arrives: its lines are added up, and its bytes go to the cache in parts.
-pub(super) struct Parts<'a> {
+/// Bytes on their way into the cache, in parts.
+pub(super) struct PartWriter<'a> {
+    /// None to hash them only.
     target: Option<(&'a dyn ObjectCache, CommitKey)>,
-    sum: StateSum,
-    line: Option<HashedLine>,
     hasher: blake3::Hasher,
     part: Vec<u8>,
     count: u32,
 }
 
-impl<'a> Parts<'a> {
+impl<'a> PartWriter<'a> {
     pub(super) fn new(target: Option<(&'a dyn ObjectCache, CommitKey)>) -> Self {
-        let (sum, hasher) = (StateSum::default(), blake3::Hasher::new());
-        Self { target, sum, line: None, hasher, part: Vec::new(), count: 0 }
+        Self { target, hasher: blake3::Hasher::new(), part: Vec::new(), count: 0 }
     }
 
     pub(super) fn take(&mut self, bytes: &[u8]) {
         self.hasher.update(bytes);
-        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let line = self.line.get_or_insert_default();
-            line.update(piece.strip_suffix(b"\n").unwrap_or(piece));
-            if piece.ends_with(b"\n") {
-                self.sum.add_hashed(line);
-                self.line = None;
-            }
-        }
         if self.target.is_some() {
             self.part.extend_from_slice(bytes);
             while self.part.len() >= PART {
@@ -67,14 +57,45 @@ impl<'a> Parts<'a> {
         }
     }
 
-    pub(super) fn end(mut self) -> (StateSum, u32, Digest) {
+    /// Number of the parts, and the digest of all bytes.
+    pub(super) fn end(mut self) -> (u32, Digest) {
         if !self.part.is_empty() {
             self.put();
         }
+        (self.count, self.hasher.finalize().into())
+    }
+}
+
+/// A state that arrives: its lines are added up, and its bytes go to the cache.
+pub(super) struct Parts<'a> {
+    sum: StateSum,
+    line: Option<HashedLine>,
+    bytes: PartWriter<'a>,
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn new(target: Option<(&'a dyn ObjectCache, CommitKey)>) -> Self {
+        Self { sum: StateSum::default(), line: None, bytes: PartWriter::new(target) }
+    }
+
+    pub(super) fn take(&mut self, bytes: &[u8]) {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let line = self.line.get_or_insert_default();
+            line.update(piece.strip_suffix(b"\n").unwrap_or(piece));
+            if piece.ends_with(b"\n") {
+                self.sum.add_hashed(line);
+                self.line = None;
+            }
+        }
+        self.bytes.take(bytes);
+    }
+
+    pub(super) fn end(mut self) -> (StateSum, u32, Digest) {
         if let Some(unfinished) = &self.line {
             self.sum.add_hashed(unfinished);
         }
-        (self.sum, self.count, self.hasher.finalize().into())
+        let (parts, digest) = self.bytes.end();
+        (self.sum, parts, digest)
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::claims::note_odd_names;
 use super::format::{commit_key, decode_commit, parse_commit_key};
-use super::{Ahead, Depth, LOOK_BACK, Log, LogError, Node, ObjectCache, Snapshot};
+use super::{Ahead, Depth, Log, LogError, Node, ObjectCache, Snapshot};
 use crate::model::{Commit, CommitKey, limits};
 use crate::planted::{Bug, planted};
 use crate::remote::{Object, Remote, Span};
@@ -39,7 +39,7 @@ impl Log {
         self.refresh_by(depth, None).await
     }
 
-    /// [`Log::refresh`] by a listing that was asked for ahead, if one of all commits is needed.
+    /// [`Log::refresh`] by a listing that was asked for ahead, if that has all it needs.
     ///
     /// # Errors
     /// See [`Log::refresh`].
@@ -47,7 +47,7 @@ impl Log {
         let newest = self.graph.heads().first().map_or(0, |key| key.seq);
         let from = match depth {
             _ if planted(Bug::OnlyAboveTheHead) => newest + 1,
-            Depth::Near => newest.saturating_sub(LOOK_BACK),
+            Depth::Near => self.near(),
             Depth::Whole => 0,
         };
         let objects = self.listing(from, ahead).await?;
@@ -80,7 +80,7 @@ impl Log {
     }
 
     /// The commits among the objects of a listing.
-    fn commits_of(&mut self, from_seq: u64, objects: &[Object]) -> Listed {
+    pub(super) fn commits_of(&mut self, from_seq: u64, objects: &[Object]) -> Listed {
         let newest = objects.iter().map(|object| object.modified_ms).max();
         self.newest_ms = self.newest_ms.max(newest);
         let is_odd = |object: &&Object| {

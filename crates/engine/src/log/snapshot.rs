@@ -59,6 +59,8 @@ pub struct Snapshot {
     pub(crate) names_base: bool,
     /// Number of files and open conflicts that use each recipe.
     pub(crate) uses: SharedMap<Digest, usize>,
+    /// Changes that were applied since the state was read, or since the first commit.
+    pub(crate) applied: usize,
 }
 
 impl Snapshot {
@@ -117,6 +119,7 @@ impl Snapshot {
             sum.add(&line.bytes()?);
         }
         self.sum = sum;
+        self.applied += commit.changes.len();
         self.names_base = commit.base.is_some();
         self.key = Some(key);
         Ok(())

@@ -31,9 +31,9 @@ use super::checkpoint::Checkpoint;
 use super::claims::note_claim;
 use super::format::CHECKPOINTS;
 use super::line::{Past, check_past};
-use super::parts::{Cached, PART, PARTS, Parts, part_key};
+use super::parts::{Cached, PARTS, PartWriter, Parts};
 use super::sum::{BYTES, StateSum};
-use super::{ChunkReader, Log, LogError, Snapshot};
+use super::{ChunkReader, Log, LogError, ObjectCache, Snapshot, compact};
 use crate::model::{ChunkSlot, CommitKey, Digest, PackId};
 use crate::planted::{Bug, planted};
 use crate::remote::list_all;
@@ -44,6 +44,8 @@ pub(super) const TRIES: usize = 4;
 const WITNESSES: usize = 16;
 /// Bytes of a state that are read at once.
 const WINDOW: u64 = 16 << 20;
+/// Bytes of a state in the cache that are read at once.
+const BUFFER: usize = 64 << 10;
 /// Prefix in the cache of a state's proof, followed by the commit.
 const PROVED: &str = "proved/";
 /// Prefix that earlier versions used. They proved nothing.
@@ -56,6 +58,8 @@ pub(super) struct Start {
     pub commit: CommitKey,
     /// Key of its checkpoint.
     pub checkpoint: String,
+    /// True if the cache has it in the compact form.
+    pub is_compact: bool,
 }
 
 /// Proof of a state that is in the cache.
@@ -65,6 +69,8 @@ pub(super) struct Proof {
     parts: u32,
     digest: Digest,
     names_base: bool,
+    /// True if the state is in the compact form ([`super::compact`]), and not as a checkpoint's lines.
+    is_compact: bool,
     checkpoint: String,
 }
 
@@ -74,9 +80,9 @@ impl Log {
         for key in self.cache.keys(BELIEVED) {
             self.cache.remove(&key);
         }
-        let key = self.cache.keys(PROVED).pop().unwrap_or_default();
-        let commit = key.strip_prefix(PROVED).and_then(CommitKey::parse);
-        let proof = self.cache.get(&key).and_then(|bytes| Proof::from_bytes(&bytes));
+        let commit = proved_in(self.cache.as_ref());
+        let proof = commit.and_then(|commit| self.cache.get(&format!("{PROVED}{commit}")));
+        let proof = proof.and_then(|bytes| Proof::from_bytes(&bytes));
         let taken = commit.zip(proof).map(|(commit, proof)| self.take_proved(commit, &proof));
         if !matches!(taken, Some(Ok(()))) {
             self.forget_proved();
@@ -89,7 +95,10 @@ impl Log {
         if listed.is_empty() {
             return Ok(());
         }
-        let commits: Vec<CommitKey> = self.list_commits(0).await?.into_keys().collect();
+        let objects = self.listing(0, None).await?;
+        let commits: Vec<CommitKey> = self.commits_of(0, &objects).into_keys().collect();
+        // Where there are many, that is many requests.
+        self.listed = Some(objects);
         let seqs: BTreeSet<u64> = commits.iter().map(|key| key.seq).collect();
         // A checkpoint that nothing builds on yet proves nothing.
         let built_on = |key: &str| seq_of(key).is_some_and(|seq| seqs.contains(&(seq + 1)));
@@ -188,7 +197,7 @@ impl Log {
         if digest != checkpoint.state() {
             return Err(LogError::corrupt(key, "its chunks are not the state it names"));
         }
-        Ok(Proof { sum, parts, digest, names_base: false, checkpoint: key.to_owned() })
+        Ok(Proof { sum, parts, digest, names_base: false, is_compact: false, checkpoint: key.to_owned() })
     }
 
     /// Reads a checkpoint and its state, and checks that they belong together, and that commits
@@ -204,21 +213,24 @@ impl Log {
     }
 
     /// Keeps a state that this device has made itself.
-    pub(super) fn cache_state(&self, commit: CommitKey, checkpoint: &str, snapshot: &Snapshot, state: &[u8]) {
+    pub(super) fn cache_state(
+        &mut self,
+        commit: CommitKey,
+        checkpoint: String,
+        snapshot: &Snapshot,
+    ) -> Result<(), LogError> {
         self.forget_proved();
-        for (number, part) in (0_u32..).zip(state.chunks(PART)) {
-            self.cache.put(&part_key(commit, number), part);
-        }
-        let parts = u32::try_from(state.len().div_ceil(PART)).unwrap_or(u32::MAX);
+        let past = self.graph.part(&self.graph.ancestry(commit));
+        let mut bytes = PartWriter::new(Some((self.cache.as_ref(), commit)));
+        compact::write(snapshot, &past, &mut bytes)?;
+        let (parts, digest) = bytes.end();
         let Snapshot { sum, names_base, .. } = snapshot;
-        let proof = Proof {
-            sum: sum.clone(),
-            parts,
-            digest: Digest::of(state),
-            names_base: *names_base,
-            checkpoint: checkpoint.to_owned(),
-        };
+        let (sum, names_base) = (sum.clone(), *names_base);
+        let proof = Proof { sum, parts, digest, names_base, is_compact: true, checkpoint };
         self.cache.put(&format!("{PROVED}{commit}"), &proof.to_bytes());
+        self.applied = snapshot.applied;
+        self.start = Some(Start { commit, checkpoint: proof.checkpoint, is_compact: true });
+        Ok(())
     }
 
     fn forget_proved(&self) {
@@ -238,7 +250,8 @@ impl Log {
     fn take_proved(&mut self, commit: CommitKey, proof: &Proof) -> Result<(), LogError> {
         let (snapshot, past) = self.parsed(commit, proof)?;
         past.into_iter().for_each(|(key, node)| self.know(key, node));
-        self.start = Some(Start { commit, checkpoint: proof.checkpoint.clone() });
+        let (checkpoint, is_compact) = (proof.checkpoint.clone(), proof.is_compact);
+        self.start = Some(Start { commit, checkpoint, is_compact });
         self.remember(Arc::new(snapshot));
         Ok(())
     }
@@ -249,13 +262,12 @@ impl Log {
         let mut cached = Cached::new(self.cache.as_ref(), commit, proof.parts);
         let mut snapshot = Snapshot { key: Some(commit), sum: proof.sum.clone(), ..Snapshot::default() };
         let mut past = Past::new();
-        let (mut lines, mut line) = (BufReader::new(&mut cached), Vec::new());
-        // A whole line is parsed twice as fast as a stream of bytes.
-        while lines.read_until(b'\n', &mut line).map_err(|error| damaged(error.to_string()))? > 0 {
-            let parsed = serde_json::from_slice(&line).map_err(|error| damaged(error.to_string()))?;
-            snapshot.take_in(parsed, &mut past).map_err(damaged)?;
-            line.clear();
-        }
+        let mut bytes = BufReader::with_capacity(BUFFER, &mut cached);
+        let read = match proof.is_compact {
+            true => compact::read(&mut bytes, &mut snapshot, &mut past),
+            false => read_lines(&mut bytes, &mut snapshot, &mut past),
+        };
+        read.map_err(damaged)?;
         if cached.digest() != proof.digest {
             return Err(damaged("it is not what was put there".into()));
         }
@@ -271,7 +283,7 @@ impl Proof {
         let mut bytes = self.sum.to_bytes();
         bytes.extend_from_slice(&self.parts.to_le_bytes());
         bytes.extend_from_slice(self.digest.as_bytes());
-        bytes.push(u8::from(self.names_base));
+        bytes.push(u8::from(self.names_base) | u8::from(self.is_compact) << 1);
         bytes.extend_from_slice(self.checkpoint.as_bytes());
         let check = Digest::of(&bytes);
         [check.as_bytes().as_slice(), &bytes].concat()
@@ -285,15 +297,32 @@ impl Proof {
         let (sum, rest) = rest.split_first_chunk::<BYTES>()?;
         let (parts, rest) = rest.split_first_chunk::<4>()?;
         let (digest, rest) = rest.split_first_chunk::<32>()?;
-        let (names_base, checkpoint) = rest.split_first()?;
+        let (flags, checkpoint) = rest.split_first()?;
         Some(Self {
             sum: StateSum::from_bytes(sum),
             parts: u32::from_le_bytes(*parts),
             digest: Digest::from_bytes(*digest),
-            names_base: *names_base == 1,
+            names_base: flags & 1 == 1,
+            is_compact: flags & 2 == 2,
             checkpoint: String::from_utf8(checkpoint.to_vec()).ok()?,
         })
     }
+}
+
+/// Reads a state as a checkpoint's lines. A whole line is parsed twice as fast as a stream of bytes.
+fn read_lines(from: &mut impl BufRead, snapshot: &mut Snapshot, past: &mut Past) -> Result<(), String> {
+    let mut line = Vec::new();
+    while from.read_until(b'\n', &mut line).map_err(|error| error.to_string())? > 0 {
+        let parsed = serde_json::from_slice(&line).map_err(|error| error.to_string())?;
+        snapshot.take_in(parsed, past)?;
+        line.clear();
+    }
+    Ok(())
+}
+
+/// Commit whose proved state the cache has.
+pub(super) fn proved_in(cache: &dyn ObjectCache) -> Option<CommitKey> {
+    CommitKey::parse(cache.keys(PROVED).pop()?.strip_prefix(PROVED)?)
 }
 
 /// The note of a checkpoint that is damaged or lies.

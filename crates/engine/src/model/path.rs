@@ -136,11 +136,16 @@ fn unsafe_name(name: &str) -> Option<&'static str> {
 
 /// Reason why Windows cannot store a name.
 fn foreign_reason(name: &str) -> Option<&'static str> {
-    if name.contains(['\\', ':', '*', '?', '"', '<', '>', '|']) {
+    // This is asked of every file of a vault.
+    if name.bytes().any(|byte| matches!(byte, b'\\' | b':' | b'*' | b'?' | b'"' | b'<' | b'>' | b'|')) {
         return Some("it has one of \\ : * ? \" < > |");
     }
     if name.ends_with(['.', ' ']) {
         return Some("a name in it ends in a dot or a space, which Windows cuts off");
+    }
+    let first = name.bytes().next().unwrap_or_default().to_ascii_lowercase();
+    if !matches!(first, b'a' | b'c' | b'l' | b'n' | b'p') {
+        return None; // No reserved name begins so.
     }
     let stem = name.split('.').next().unwrap_or_default().trim_end();
     let reserved = ["con", "prn", "aux", "nul", "conin$", "conout$"];

@@ -18,6 +18,7 @@
 //! The engine holds no thread and reads no clock of its own; its owner holds the vault's lock.
 
 mod bases;
+mod beside;
 mod conflicts;
 mod cycle;
 mod error;
@@ -52,7 +53,7 @@ pub use crate::memories::{
 pub use crate::merge::{Clash, Rank, Ranks, Rules};
 pub use crate::vault::{TransactError, Transaction};
 pub use conflicts::{ListedConflict, LocalConflict};
-pub use cycle::{Ask, Request, Survey};
+pub use cycle::{Ask, Request, Survey, WHOLE_LISTING};
 pub use error::{Advice, SyncError};
 pub use interrupt::Interrupt;
 pub use joining::{Imported, Joined, Joining, join};

@@ -98,16 +98,36 @@ impl Engine {
         &'e mut self,
         watcher: &'e dyn Watcher,
     ) -> Result<Session<'e>, SyncError> {
-        let marker = Marker::read(self.context.fs(), &self.context.layout)?;
-        let expected = marker.vault;
         let Self { context, memory, log, .. } = self;
+        Session::begin(context, memory, log, watcher).await
+    }
+
+    /// The log of the remote, whichever vault that is: this machine may have none.
+    pub(crate) async fn any_log(&mut self) -> Result<(&Context, &mut Log), SyncError> {
+        let Self { context, log, .. } = self;
+        let log = opened(context, log).await?.ok_or(Refusal::Empty)?;
+        log.build_on(context.agreed().ok().flatten());
+        Ok((context, log))
+    }
+}
+
+impl<'e> Session<'e> {
+    /// Begins a run with the parts of an engine.
+    pub(crate) async fn begin(
+        context: &'e Context,
+        memory: &'e mut Memory,
+        log: &'e mut Option<Log>,
+        watcher: &'e dyn Watcher,
+    ) -> Result<Self, SyncError> {
+        let marker = Marker::read(context.fs(), &context.layout)?;
+        let expected = marker.vault;
         let log = opened(context, log).await?.ok_or(LogError::Foreign { expected, found: None })?;
         log.build_on(context.agreed().ok().flatten());
         if !log.look_for(expected).await? {
             return Err(LogError::Foreign { expected, found: log.vault() }.into());
         }
         let reference = context.reference(expected, log)?;
-        Ok(Session {
+        Ok(Self {
             context,
             memory,
             log,
@@ -119,14 +139,6 @@ impl Engine {
             ahead: None,
             early: None,
         })
-    }
-
-    /// The log of the remote, whichever vault that is: this machine may have none.
-    pub(crate) async fn any_log(&mut self) -> Result<(&Context, &mut Log), SyncError> {
-        let Self { context, log, .. } = self;
-        let log = opened(context, log).await?.ok_or(Refusal::Empty)?;
-        log.build_on(context.agreed().ok().flatten());
-        Ok((context, log))
     }
 }
 

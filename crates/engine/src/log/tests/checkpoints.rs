@@ -152,9 +152,52 @@ async fn a_state_read_from_a_checkpoint_equals_the_state_of_its_commits() {
     }
     let read = fresh.snapshot(Some(last.key)).await.unwrap();
     assert_eq!(read.groups.definitions(), replayed.groups.definitions());
-    let rest = |state: &Snapshot| format!("{:?}", Snapshot { groups: Groups::default(), ..state.clone() });
+    let rest = |state: &Snapshot| {
+        format!("{:?}", Snapshot { groups: Groups::default(), applied: 0, ..state.clone() })
+    };
     assert_eq!(rest(&read), rest(&replayed));
     assert_eq!(fresh.graph(), log.graph());
+    // The same from the cache of the device that wrote it.
+    let mut again = Log::open(Arc::new(remote), Arc::clone(&log.cache)).await.unwrap().unwrap();
+    let kept = again.snapshot(Some(last.key)).await.unwrap();
+    assert!(again.start.as_ref().is_some_and(|start| start.is_compact));
+    assert_eq!(kept.groups.definitions(), replayed.groups.definitions());
+    assert_eq!(rest(&kept), rest(&replayed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_applies_no_changes_again_that_were_many() {
+    let remote = Faulty::over(&made().await);
+    let cache = Arc::<MapCache>::default();
+    let mut log = remote.open(&cache).await.unwrap().unwrap();
+    let first = publish(&mut log, &of_many(None, "first", 5000)).await;
+    log.keep_state_if_due(first).await.unwrap();
+    let start = async || {
+        let log = remote.open(&cache).await.unwrap().unwrap();
+        (log.start.as_ref().map(|start| start.commit), log)
+    };
+    assert_eq!(start().await.0, Some(first), "5,000 changes are many");
+    let head = go_on(&mut log, Some(first), 20).await;
+    log.keep_state_if_due(head).await.unwrap();
+    let (kept, mut again) = start().await;
+    assert_eq!(kept, Some(first), "40 are not");
+    again.refresh(Depth::Whole).await.unwrap();
+    let state = again.snapshot(Some(head)).await.unwrap();
+    assert_eq!(state.tree, log.snapshot(Some(head)).await.unwrap().tree);
+    // A copy that is damaged, or cut off, is no start.
+    let damages: [fn(&mut Vec<u8>); 3] =
+        [|part| part.truncate(part.len() - 1), |part| part.truncate(part.len() / 2), |part| part[0] = 9];
+    for damage in damages {
+        let [part] = <[String; 1]>::try_from(ObjectCache::keys(&*cache, "proved-part/")).unwrap();
+        let mut bytes = ObjectCache::get(&*cache, &part).unwrap();
+        damage(&mut bytes);
+        cache.put(&part, &bytes);
+        let (kept, mut again) = start().await;
+        assert_eq!(kept, None);
+        again.refresh(Depth::Whole).await.unwrap();
+        again.keep_state_if_due(head).await.unwrap();
+        assert_eq!(start().await.0, Some(head), "it is kept anew");
+    }
 }
 
 #[tokio::test(start_paused = true)]

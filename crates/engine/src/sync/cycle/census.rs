@@ -25,6 +25,15 @@ struct Shown {
 }
 
 impl Visible {
+    /// Takes a tree whose paths are all visible for the last manifest, if there was none yet: of the
+    /// first one, only what differs from it is to be judged.
+    pub(crate) fn begin_with(&self, tree: &Tree) {
+        let mut shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if shown.whole.is_empty() {
+            *shown = Shown { whole: tree.clone(), seen: tree.clone(), hidden: 0 };
+        }
+    }
+
     /// The part of a manifest that `filter` lets be synced. It must be the same filter each time.
     pub(crate) fn of(&self, filter: &Filter, manifest: &Tree) -> Tree {
         let mut shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -49,7 +58,7 @@ impl Visible {
 }
 
 /// Facts of a tree.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Census {
     tree: Tree,
     bytes: u64,
@@ -60,8 +69,12 @@ pub(crate) struct Census {
 }
 
 impl Census {
-    /// Brings the facts up to date: they are those of `tree` from now on.
-    pub(crate) fn take(&mut self, tree: &Tree) -> &Self {
+    /// Brings the facts up to date: they are those of `tree` from now on. The first time it goes on
+    /// from those of `other`, a tree that is mostly the same.
+    pub(crate) fn take(&mut self, tree: &Tree, other: &Self) -> &Self {
+        if self.tree.is_empty() {
+            *self = other.clone();
+        }
         for (path, was, now) in self.tree.diff(tree) {
             self.bytes += now.map_or(0, |entry| entry.size);
             self.bytes = self.bytes.saturating_sub(was.map_or(0, |entry| entry.size));

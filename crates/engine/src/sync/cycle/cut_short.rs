@@ -83,7 +83,7 @@ impl Session<'_> {
 }
 
 impl Context {
-    fn has_journal(&self) -> Result<bool, SyncError> {
+    pub(super) fn has_journal(&self) -> Result<bool, SyncError> {
         let path = self.layout.applying();
         Ok(found(self.fs().lstat(&path)).at("look at", &path)?.is_some())
     }

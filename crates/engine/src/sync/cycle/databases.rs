@@ -15,7 +15,7 @@ use crate::log::Snapshot;
 use crate::model::sqlite::{COMPANIONS, main_of};
 use crate::model::{Change, Feature, Tree, VaultPath};
 use crate::sync::SyncError;
-use crate::sync::session::{Context, Session};
+use crate::sync::session::{Context, Memory, Session};
 use crate::vault::is_database;
 
 impl Session<'_> {
@@ -28,7 +28,8 @@ impl Session<'_> {
         there: &Snapshot,
     ) -> Result<(), SyncError> {
         for tree in trees {
-            let parts = self.context.parts_in(local, self.memory.there.take(tree).parts());
+            let Memory { here, there, .. } = &mut *self.memory;
+            let parts = self.context.parts_in(local, there.take(tree, here).parts());
             for (part, _) in &parts {
                 tree.remove(part);
             }

@@ -11,6 +11,7 @@
 //! what each room says at its head; the next cycle finishes that first.
 
 mod base;
+mod begin;
 mod census;
 mod commit;
 mod cut_short;
@@ -41,9 +42,9 @@ mod tidy;
 mod unwritable;
 mod uplink;
 mod upload;
+mod whole;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use census::{Census, Visible};
@@ -63,19 +64,22 @@ pub(crate) use tidy::note;
 pub(crate) use unwritable::PutOff;
 pub(crate) use uplink::Uplink;
 pub(crate) use upload::{Known, Run, Uploads};
+pub use whole::WHOLE_LISTING;
 
+use begin::Begun;
+use look::before_void;
 use regroup::Regrouped;
 
 use super::report::Standing;
 use super::session::{Context, Session};
 use super::standing::Unsent;
-use super::{Engine, Ports, Report, SyncError, Watcher};
-use crate::log::{Ahead, Depth, Log, Snapshot, Wishes};
-use crate::model::{CommitKey, HoldId, Item, VaultPath};
+use super::{Engine, Report, SyncError, Watcher};
+use crate::log::Depth;
+use crate::model::{HoldId, Item, VaultPath};
 use crate::plan::Action;
 use crate::planted::{Bug, planted};
 use crate::state::LastSync;
-use crate::vault::{Marker, Verdict};
+use crate::vault::Marker;
 
 /// Number of times a run waits for files that have not settled.
 pub(crate) const SETTLE_TRIES: usize = 4;
@@ -136,17 +140,13 @@ impl Engine {
         watcher: &dyn Watcher,
     ) -> Result<Report, SyncError> {
         let before = self.context.ports.meter.read();
-        // Not while the remote is out of reach: then each attempt would cost a look at the vault.
-        let asks = request.ask.whole && !self.memory.unreached;
-        let Ports { remote, clock, .. } = &self.context.ports;
-        let ahead = asks.then(|| Ahead::begin(Arc::clone(remote), clock.monotonic()));
-        let mut session = self.session(watcher).await?;
-        (session.hints, session.ahead) = (places, ahead);
-        session.relieve();
-        session.finish_unfinished().await?;
-        session.rounds(request).await?;
+        let Begun { mut session, stored, sides } = self.begin(request, places, watcher).await?;
+        session.rounds(request, stored, sides).await?;
         let Session { mut report, memory, context, log, .. } = session;
         report.aside = log.aside();
+        if request.ask.whole {
+            context.note_whole_listing(log);
+        }
         memory.unsent = Unsent::default();
         report.transfer = context.ports.meter.read() - before;
         Ok(report)
@@ -167,6 +167,8 @@ impl Engine {
                 break;
             }
             self.context.wait_to_settle().await;
+            // All of the log was listed a moment ago.
+            let request = Request { ask: Ask { whole: false, ..request.ask }, ..request };
             whole = self.cycle(request, watcher).await?.after(&whole);
         }
         self.write_manifest().await?;
@@ -231,21 +233,30 @@ impl Session<'_> {
         self.finish_pending().await
     }
 
-    async fn rounds(&mut self, request: Request) -> Result<(), SyncError> {
+    /// Goes on from the first look at the remote, and looks again as often as it has moved on.
+    async fn rounds(
+        &mut self,
+        request: Request,
+        mut stored: Option<LastSync>,
+        mut sides: Sides,
+    ) -> Result<(), SyncError> {
         for round in 0..MAX_ROUNDS {
-            if let Round::Done = self.round(request, round).await? {
+            if let Round::Done = self.round(request, round, stored, sides).await? {
                 return Ok(());
             }
+            stored = self.context.record()?;
+            sides = self.look_at_remote(stored.as_ref(), false).await?;
         }
         Err(SyncError::Unsettled(MAX_ROUNDS))
     }
 
-    async fn round(&mut self, request: Request, round: usize) -> Result<Round, SyncError> {
-        let stored = self.context.record()?;
-        if round == 0 {
-            self.look_meanwhile(request, stored.is_some());
-        }
-        let sides = self.look_at_remote(stored.as_ref(), request.ask.whole && round == 0).await?;
+    async fn round(
+        &mut self,
+        request: Request,
+        round: usize,
+        stored: Option<LastSync>,
+        sides: Sides,
+    ) -> Result<Round, SyncError> {
         self.adopt_name()?;
         self.report.generation = sides.remote.seq();
         let scan = request.ask.scan && !planted(Bug::TrustTheWatcher);
@@ -332,41 +343,6 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// The remote's one head, after forks are merged, and the commit that this device agreed on.
-    pub(crate) async fn look_at_remote(
-        &mut self,
-        record: Option<&LastSync>,
-        whole: bool,
-    ) -> Result<Sides, SyncError> {
-        self.list(if whole { Depth::Whole } else { Depth::Near }).await?;
-        let agreed_key = record.and_then(|record| record.commit);
-        if let Some(agreed) = agreed_key {
-            self.log.check_agreed(agreed).await?;
-        }
-        if whole && let Err(error) = self.log.put_back_commits().await {
-            tracing::warn!(%error, "commits are missing from the bucket, and could not be put back");
-        }
-        let agreed = self.log.snapshot(agreed_key).await?;
-        self.log.trust_packs(&agreed);
-        let head = self.log.settle().await?;
-        self.weigh_claims(head, agreed_key).await;
-        let remote = self.log.snapshot(head).await?;
-        let remote = self.log.at_hand(remote);
-        let agreed = self.log.snapshot(before_void(self.log, agreed_key, &remote)).await?;
-        Ok(Sides { head, remote, agreed })
-    }
-
-    /// Notes what new commits say and is not true. Nothing depends on it.
-    async fn weigh_claims(&mut self, head: Option<CommitKey>, known: Option<CommitKey>) {
-        let Context { settings, .. } = self.context;
-        let is_never = |path: &VaultPath| settings.filter.verdict(path) == Verdict::Never;
-        let generations = settings.retention.generations;
-        let wishes = Wishes { device: self.marker.device, generations, is_never: &is_never };
-        if let Err(error) = self.log.weigh_claims(head, known, wishes).await {
-            tracing::debug!(%error, "the claims of new commits are not weighed");
-        }
-    }
-
     /// Takes over the id that stays, if two devices made a vault at once.
     fn adopt_name(&mut self) -> Result<(), SyncError> {
         let ours = self.marker.vault;
@@ -378,16 +354,6 @@ impl Session<'_> {
         self.reference.rename(vault);
         self.save_reference()
     }
-}
-
-/// The last agreed commit that is not void. The device sends anything beyond it again.
-fn before_void(log: &Log, agreed: Option<CommitKey>, head: &Snapshot) -> Option<CommitKey> {
-    let mut agreed = agreed;
-    while let Some(void) = agreed.filter(|key| head.void.contains(key) && !planted(Bug::KeepVoid)) {
-        tracing::warn!(commit = %void, "this commit relied on data that was removed meanwhile; its changes are sent again");
-        agreed = log.graph().first_parent(void);
-    }
-    agreed
 }
 
 /// Items that only need a line in the record.

@@ -7,7 +7,7 @@
 use super::{Local, Sides};
 use crate::model::{Feature, VaultPath};
 use crate::sync::SyncError;
-use crate::sync::session::Session;
+use crate::sync::session::{Memory, Session};
 
 impl Session<'_> {
     /// Blocks the names that a device cannot read yet.
@@ -19,7 +19,8 @@ impl Session<'_> {
         if sides.remote.needs.contains(&Feature::UnixNames.need()) {
             return Ok(());
         }
-        let new: Vec<VaultPath> = self.memory.here.take(&local.tree).unportable().iter().cloned().collect();
+        let Memory { here, there, .. } = &mut *self.memory;
+        let new: Vec<VaultPath> = here.take(&local.tree, there).unportable().iter().cloned().collect();
         if new.is_empty() {
             return Ok(());
         }

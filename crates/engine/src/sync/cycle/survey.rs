@@ -20,7 +20,7 @@ use crate::model::{
 use crate::plan::{self, Input, Mode, Plan, Reason, Step, Waiting};
 use crate::state::LastSync;
 use crate::sync::reverts::Reverted;
-use crate::sync::session::{Context, Session};
+use crate::sync::session::{Context, Memory, Session};
 use crate::sync::together::Bound;
 use crate::sync::transact::held_by_command;
 use crate::sync::{Amount, SyncError, Trouble, blocking};
@@ -141,6 +141,9 @@ impl Session<'_> {
         scope: Scope,
     ) -> Result<Survey, SyncError> {
         let Look { held, noted, mut local } = self.look(&sides, scope)?;
+        // From here on, whatever compares the trees looks at their differences only.
+        local.tree.share_with(&sides.agreed.tree);
+        self.context.shown.begin_with(&local.tree);
         self.hold_unread_names(&mut local, &sides).await?;
         let decisions = record.map(|record| record.decisions.clone()).unwrap_or_default();
         let regrouped = self.regroup(&mut sides, &local.tree, &decisions)?;
@@ -148,7 +151,6 @@ impl Session<'_> {
         let mut remote = self.context.shown(&there.tree);
         let (mut base, hidden) = self.base_of(record, &agreed.tree, &local.tree, &remote, head).await?;
         forget_given_up(&mut base, [&local.tree, &remote], &there.groups, &there.gone_for_good());
-        // From here on, whatever compares the trees looks at their differences only.
         local.tree.share_with(&base);
         self.meet_databases(&mut local, [&mut base, &mut remote], &there).await?;
         local.name_what_blocks(&base, &remote);
@@ -187,7 +189,8 @@ impl Session<'_> {
             ..Input::of([&base, &local.tree, &remote], groups, &there.ages)
         });
         stale::forget_displaced(&plan, &mut local);
-        let here = self.memory.here.take(&local.tree).amount();
+        let Memory { here, there: facts, .. } = &mut *self.memory;
+        let here = here.take(&local.tree, facts).amount();
         let regrouped = regroup::enter(&mut plan, regrouped);
         let mut survey = Survey {
             remote: there,
