@@ -9,7 +9,7 @@ use super::line::Line;
 use super::read::PARALLEL_READS;
 use super::waypoints::SPACING;
 use super::{Log, LogError, Snapshot};
-use crate::model::{Commit, CommitKey, Digest, PackId, VaultPath};
+use crate::model::{Commit, CommitKey, Digest, Entry, PackId, Tree, VaultPath};
 
 /// Number of snapshots kept in memory: base, head, and the two sides of a merge.
 const RECENT: usize = 4;
@@ -163,6 +163,19 @@ impl Log {
     fn remembered(&self, key: CommitKey) -> Option<Arc<Snapshot>> {
         let recent = self.recent.iter().find(|snapshot| snapshot.key == Some(key));
         recent.cloned().or_else(|| self.waypoints.get(key))
+    }
+
+    /// [`Log::snapshot`] of a state whose files are mostly those of `tree`: it shares them. A replayed
+    /// state has copies of its own of all that its commits brought.
+    ///
+    /// # Errors
+    /// See [`Log::snapshot`].
+    pub async fn snapshot_sharing(&mut self, key: CommitKey, tree: &Tree) -> Result<Arc<Snapshot>, LogError> {
+        drop(self.snapshot(Some(key)).await?);
+        if let Some(state) = self.recent.iter_mut().find(|state| state.key == Some(key)) {
+            Arc::make_mut(state).tree.share_by(tree, Entry::is_same);
+        }
+        self.snapshot(Some(key)).await
     }
 
     pub(super) fn remember(&mut self, snapshot: Arc<Snapshot>) {

@@ -246,7 +246,13 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
     where
         V: PartialEq,
     {
+        self.share_by(known, V::eq);
+    }
+
+    /// [`SharedMap::share_with`], where `same` says which values are equal.
+    pub fn share_by(&mut self, known: &Self, same: fn(&V, &V) -> bool) {
         let mut shared = Builder::default();
+        let mut any = false;
         let mut own = self.iter();
         for leaf in known.leaves.iter() {
             let Some((first, _)) = leaf.first() else { continue };
@@ -254,6 +260,7 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
             {
                 shared.leaf(leaf);
                 own.front.leaf += 1;
+                any = true;
                 continue;
             }
             while let Some((key, value)) = own.clone().next().filter(|(key, _)| *key < first) {
@@ -261,10 +268,17 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
                 own.next();
             }
             let mut ahead = own.clone();
-            if leaf.iter().all(|(key, value)| ahead.next() == Some((key, value))) {
+            let is_own = |(key, value): &(K, V)| {
+                ahead.next().is_some_and(|(own, other)| own == key && same(other, value))
+            };
+            if leaf.iter().all(is_own) {
                 shared.leaf(leaf);
                 own = ahead;
+                any = true;
             }
+        }
+        if !any {
+            return; // A copy would share nothing with anybody.
         }
         shared.entries(own.map(|(key, value)| (key.clone(), value.clone())));
         *self = shared.end();

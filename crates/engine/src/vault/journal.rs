@@ -6,9 +6,11 @@
 //! from new.
 
 use std::collections::BTreeSet;
-use std::io;
+use std::fmt;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use serde::de::{DeserializeOwned, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{ApplyId, Layout};
@@ -22,6 +24,8 @@ const FORMAT: u32 = 1;
 
 /// Longest journal, in bytes: room for millions of files.
 const MAX_BYTES: u64 = 4 << 30;
+/// Bytes of a journal that are written at once.
+const BUFFER: usize = 64 << 10;
 
 /// One apply, as the journal tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -176,9 +180,7 @@ impl Journal {
 
     /// Stages of the apply: in `sync/`, and on other disks.
     pub fn stages(&self, layout: &Layout) -> BTreeSet<PathBuf> {
-        let elsewhere = self.homes().into_iter().map(|home| layout.root().join(home));
-        let elsewhere = elsewhere.map(|home| layout.stage_on(&home, &self.id));
-        elsewhere.chain([layout.staging_of(&self.id)]).collect()
+        stages(layout, &self.id, self.homes().into_iter())
     }
 
     /// Makes the journal durable.
@@ -187,32 +189,112 @@ impl Journal {
             return Ok(());
         }
         let path = layout.applying();
-        let bytes = serde_json::to_vec(self).map_err(io::Error::other).at("write", &path)?;
-        Ok(fs::replace(fs, &path, &bytes, 0o600).at("write", &path)?)
+        let written = fs::replace_with(fs, &path, 0o600, |file| {
+            // Of many files, its text is as large as they are in memory.
+            let mut text = BufWriter::with_capacity(BUFFER, file);
+            serde_json::to_writer(&mut text, self)?;
+            text.flush()
+        });
+        Ok(written.at("write", &path)?)
     }
 
     /// Reads the journal at `path`. None if there is none.
     pub fn read(fs: &dyn Fs, path: &Path) -> Result<Option<Self>, JournalError> {
-        #[derive(Deserialize)]
-        struct Version {
-            format: u32,
-        }
-        let damaged = |why: String| JournalError::Damaged { path: path.to_owned(), why };
-        let Some(bytes) = found(fs::read(fs, path, MAX_BYTES)).at("read", path)? else {
-            return Ok(None);
-        };
-        let Version { format } =
-            serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
-        if format != FORMAT {
-            return Err(JournalError::OtherFormat { path: path.to_owned(), format });
-        }
-        let journal: Self = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
-        let steps = journal.items.iter().flat_map(|entry| &entry.steps);
-        match steps.into_iter().find(|step| !same_path(step)) {
-            Some(step) => Err(damaged(format!("{:?} leads elsewhere than {}", step.relative(), step.path))),
+        let Some(journal) = parsed::<Self>(fs, path)? else { return Ok(None) };
+        match journal.items.iter().find_map(leads_elsewhere) {
+            Some(why) => Err(JournalError::Damaged { path: path.to_owned(), why }),
             None => Ok(Some(journal)),
         }
     }
+}
+
+/// What the end of an apply needs to know of its journal.
+#[derive(Debug, Deserialize)]
+pub(super) struct Outline {
+    pub id: ApplyId,
+    #[serde(rename = "items", deserialize_with = "one_by_one")]
+    outlined: Outlined,
+}
+
+#[derive(Debug, Default)]
+struct Outlined {
+    displaces: bool,
+    homes: BTreeSet<String>,
+    wrong: Option<String>,
+}
+
+impl Outline {
+    /// Reads the journal at `path`, an item at a time. None if there is none.
+    pub fn read(fs: &dyn Fs, path: &Path) -> Result<Option<Self>, JournalError> {
+        let outline = parsed::<Self>(fs, path)?;
+        match outline.as_ref().and_then(|outline| outline.outlined.wrong.clone()) {
+            Some(why) => Err(JournalError::Damaged { path: path.to_owned(), why }),
+            None => Ok(outline),
+        }
+    }
+
+    /// True if a file gave way.
+    pub const fn displaces(&self) -> bool {
+        self.outlined.displaces
+    }
+
+    /// See [`Journal::stages`].
+    pub fn stages(&self, layout: &Layout) -> BTreeSet<PathBuf> {
+        stages(layout, &self.id, self.outlined.homes.iter().map(String::as_str))
+    }
+}
+
+/// Takes in the items of a journal, and keeps none.
+fn one_by_one<'de, D: Deserializer<'de>>(from: D) -> Result<Outlined, D::Error> {
+    struct Items;
+    impl<'de> Visitor<'de> for Items {
+        type Value = Outlined;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of items")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Outlined, A::Error> {
+            let mut outlined = Outlined::default();
+            while let Some(entry) = items.next_element::<Entry>()? {
+                outlined.wrong = outlined.wrong.or_else(|| leads_elsewhere(&entry));
+                outlined.displaces |= entry.steps.iter().any(|step| step.old.is_some());
+                outlined.homes.extend(entry.steps.into_iter().filter_map(|step| step.home));
+            }
+            Ok(outlined)
+        }
+    }
+    from.deserialize_seq(Items)
+}
+
+/// Reads a journal as `T`. None if there is none.
+fn parsed<T: DeserializeOwned>(fs: &dyn Fs, path: &Path) -> Result<Option<T>, JournalError> {
+    #[derive(Deserialize)]
+    struct Version {
+        format: u32,
+    }
+    let damaged =
+        |error: serde_json::Error| JournalError::Damaged { path: path.to_owned(), why: error.to_string() };
+    let Some(bytes) = found(fs::read(fs, path, MAX_BYTES)).at("read", path)? else {
+        return Ok(None);
+    };
+    let Version { format } = serde_json::from_slice(&bytes).map_err(damaged)?;
+    if format != FORMAT {
+        return Err(JournalError::OtherFormat { path: path.to_owned(), format });
+    }
+    serde_json::from_slice(&bytes).map(Some).map_err(damaged)
+}
+
+/// Stages of the apply `id`: in `sync/`, and on other disks.
+fn stages<'h>(layout: &Layout, id: &ApplyId, homes: impl Iterator<Item = &'h str>) -> BTreeSet<PathBuf> {
+    let elsewhere = homes.map(|home| layout.stage_on(&layout.root().join(home), id));
+    elsewhere.chain([layout.staging_of(id)]).collect()
+}
+
+/// Cause why no plan can have made an item: one of its steps leads out of its place.
+fn leads_elsewhere(entry: &Entry) -> Option<String> {
+    let wrong = entry.steps.iter().find(|step| !same_path(step))?;
+    Some(format!("{:?} leads elsewhere than {}", wrong.relative(), wrong.path))
 }
 
 /// True if a spelling is the path itself except for its Unicode form. It is joined to the root, so

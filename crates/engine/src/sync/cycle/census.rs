@@ -38,11 +38,17 @@ impl Visible {
     pub(crate) fn of(&self, filter: &Filter, manifest: &Tree) -> Tree {
         let mut shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Shown { whole, seen, hidden } = &mut *shown;
+        let mut unseen = BTreeSet::new();
         for (path, was, now) in whole.diff_by(manifest, Entry::is_same) {
-            if filter.verdict(path) == Verdict::Synced {
-                set_entry(seen, path.clone(), now.copied());
-            } else {
+            if filter.verdict(path) != Verdict::Synced {
                 *hidden = *hidden + usize::from(now.is_some()) - usize::from(was.is_some());
+                unseen.insert(path);
+            }
+        }
+        if *hidden > 0 {
+            let differs = whole.diff_by(manifest, Entry::is_same);
+            for (path, _, now) in differs.filter(|(path, ..)| !unseen.contains(path)) {
+                set_entry(seen, path.clone(), now.copied());
             }
         }
         // Where nothing is hidden, both are one, and so are their memory and whatever is compared

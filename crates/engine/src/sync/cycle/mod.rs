@@ -1,11 +1,12 @@
 //! One cycle, from the state of both sides to the state that both agree on.
 //!
-//! The rooms in their order: [`survey`] plans from both sides, of which [`look`] is at the vault;
+//! The rooms in their order: [`begin`] opens the log, [`survey`] plans from both sides, at which
+//! [`look`] looks;
 //! [`local`] turns a scan into the planner's input; [`names`] keeps back names that not every device
 //! can read, [`databases`] what older ones would tear apart, until [`readers`] has readers for them;
 //! [`groups`] looks into the files of groups, and [`stale`] leaves out what was not computed again.
-//! [`pull`] and [`fetch`] bring in, [`push`], [`intake`] and [`upload`] send, [`commit`] makes a
-//! generation of what was sent, and [`tidy`] clears up.
+//! [`pull`] and [`fetch`] bring in, [`push`], [`intake`] and [`upload`] send, [`sent`] and [`commit`]
+//! make a generation of it, and [`tidy`] clears up.
 //!
 //! Decided here: the order, and when to begin again because the remote has moved on. A crash leaves
 //! what each room says at its head; the next cycle finishes that first.
@@ -35,6 +36,7 @@ mod push;
 mod readers;
 mod regroup;
 mod room;
+mod sent;
 mod sources;
 mod stale;
 mod survey;

@@ -113,7 +113,10 @@ impl Session<'_> {
         }
         blocking(|| self.note_brought(incoming, &items, &wanted, &stage))?;
         let plan = ApplyPlan { id, purpose: incoming.purpose.clone(), finish: incoming.finish, items };
-        let done = self.put_in_place(incoming, plan, wanted.len()).await?;
+        let files = wanted.len();
+        // Of many files they would stand in memory beside the journal.
+        drop(wanted);
+        let done = self.put_in_place(incoming, plan, files).await?;
         drop(right);
         Ok(done)
     }

@@ -4,38 +4,23 @@
 //! was scanned leaves its item out, and with it every item bound to it. A crash before the commit
 //! leaves packs that no commit names; the next push uses them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::indexed::Packs;
 use super::intake::Taken;
+use super::sent::{Sent, fill, manifest_after};
 use super::upload::PACKS_IN_FLIGHT;
 use super::{Known, Run, Survey, Uploads, list_chunks};
 use crate::content::ChunkIndex;
 use crate::log::{ChunkReader, Prepared, Snapshot, packs_of};
-use crate::model::{
-    Change, Commit, CommitKey, CommitKind, Conflict, Digest, Enclosed, Feature, Hlc, Item, Origin, PackId,
-    PackInfo, Recipe, RecipeOf, set_entry,
-};
+use crate::model::{CommitKey, CommitKind, Digest, Feature, Hlc, Item, Origin, PackInfo};
 use crate::plan::{Step, batches};
 use crate::state::LastSync;
 use crate::sync::conflicts::LocalConflict;
 use crate::sync::report::{Report, Trouble, Weight};
 use crate::sync::session::Session;
 use crate::sync::{About, Phase, Progress, SyncError, blocking};
-
-/// Uploaded items that can be committed.
-#[derive(Debug, Default)]
-struct Sent {
-    items: BTreeSet<Item>,
-    recipes: BTreeMap<Digest, Recipe>,
-    packs: BTreeMap<PackId, PackInfo>,
-    /// A small pack, which the commit holds itself.
-    enclosed: Option<Enclosed>,
-    kept: Vec<Conflict>,
-    /// True if a database was read for them.
-    databases: bool,
-}
 
 /// State of a push under way, for its next commit.
 struct Pushing<'s> {
@@ -85,7 +70,7 @@ impl Session<'_> {
                 if self.log.settle().await? != Some(pushed) {
                     return Ok(last);
                 }
-                let head = self.log.snapshot(last).await?;
+                let head = self.log.snapshot_sharing(pushed, &survey.local.tree).await?;
                 pushing.head = self.log.at_hand(head);
             }
             let sent = self.upload(&mut pushing, &batch, &losers.take().unwrap_or_default()).await?;
@@ -155,10 +140,7 @@ impl Session<'_> {
         if sent.databases && self.behind(Feature::Sqlite, &pushing.head).await?.is_empty() {
             commit.needs.push(Feature::Sqlite.need());
         }
-        let mut after = pushing.head.tree.clone();
-        for change in &commit.changes {
-            set_entry(&mut after, change.path.clone(), change.entry);
-        }
+        let after = manifest_after(&pushing.head, &commit, &pushing.survey.local.tree);
         let prepared = Prepared::new(commit)?;
         pushing.done.extend(sent.items.iter().cloned());
         let Pushing { survey, record, done, .. } = pushing;
@@ -358,35 +340,6 @@ fn leave_out_halves(pushing: &Pushing<'_>, sent: &mut Sent, report: &mut Report)
             }
         }
     }
-}
-
-/// Fills a commit with the uploaded part of a batch.
-fn fill(mut commit: Commit, head: &Snapshot, batch: &[&Step], sent: &Sent) -> Commit {
-    let pushed = batch.iter().filter(|step| sent.items.contains(&step.item));
-    commit.changes = pushed
-        .flat_map(|step| &step.files)
-        .map(|file| Change { path: file.path.clone(), entry: file.to })
-        .collect();
-    commit.changes.sort_by(|a, b| a.path.cmp(&b.path));
-    let kept = sent.kept.iter().flat_map(|conflict| &conflict.files).filter_map(|file| file.entry);
-    let named: BTreeSet<Digest> = commit
-        .changes
-        .iter()
-        .filter_map(|change| change.entry)
-        .chain(kept)
-        .map(|entry| entry.digest)
-        .collect();
-    let recipes = sent
-        .recipes
-        .iter()
-        .filter(|(digest, _)| named.contains(digest) && !head.recipes.contains_key(digest));
-    commit.recipes =
-        recipes.map(|(digest, recipe)| RecipeOf { digest: *digest, recipe: recipe.clone() }).collect();
-    commit.packs = sent.packs.values().cloned().collect();
-    commit.enclosed.clone_from(&sent.enclosed);
-    commit.kept.clone_from(&sent.kept);
-    commit.kept.sort_by_key(|conflict| conflict.id);
-    commit
 }
 
 fn total(steps: &[&Step], survey: &Survey) -> Progress {

@@ -31,10 +31,10 @@ mod unit;
 #[cfg(test)]
 pub(super) mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
-use super::journal::{Entry, Journal, Keeping, Purpose, Staged, Step};
+use super::journal::{Entry, Journal, Keeping, Outline, Purpose, Staged, Step};
 use super::{ApplyId, FileLock, JournalError, Layout, Mounts, trash};
 use crate::fs::{At, Fs, IoAt, found, remove_below, remove_tree};
 use crate::model::{Content, FileKind, FileStat, Item, VaultPath};
@@ -42,7 +42,7 @@ use ended::Ended;
 use hand::Hand;
 use look::Way;
 use outcome::Outcome;
-use unit::{Task, Unit};
+use unit::{Task, Unit, Units};
 
 /// Files to put in place.
 #[derive(Debug, Clone)]
@@ -211,9 +211,9 @@ pub fn apply_unless(
     journal.write(fs, layout)?;
     let mut hand = Hand::new(fs, layout, &journal.id).with_disks(stages, pins);
     let mut applied = Outcome::new(&journal);
-    for mut unit in unit::units(&journal.items) {
+    for mut unit in Units::of(&journal.items).iter() {
         for task in &mut unit.tasks {
-            task.seen = seen.get(task.item).and_then(|steps| steps.get(task.at)).copied().flatten();
+            task.seen = seen.get(&(task.item, task.at)).copied();
         }
         let outcome = match first_moved(&journal, &unit, moved) {
             Ok(None) => hand.forward(&mut unit, on_step),
@@ -257,13 +257,13 @@ pub fn recover(
     if let Some(ended) = Ended::read(fs, layout, &journal)? {
         return recovered(applied.after(ended).tell(&hand)?);
     }
-    let units = unit::units(&journal.items);
+    let units = Units::of(&journal.items);
     // The disk must show the same after the next power cut as now: the moves below build on it.
     let sync = layout.sync();
     fs.sync_dir(&sync).at("sync", &sync)?;
-    units.iter().for_each(|unit| hand.touch_all(unit));
+    units.iter().for_each(|unit| hand.touch_all(&unit));
     hand.sync()?;
-    for mut unit in units {
+    for mut unit in units.iter() {
         let outcome = match hand.way(&mut unit, journal.finish)? {
             Way::Forward => hand.forward(&mut unit, &mut |_| {}),
             Way::Back(why) => Err(hand::Halt::Moved(why)),
@@ -281,8 +281,8 @@ pub fn recover(
 /// Errors of the system; the apply then counts as unfinished.
 pub fn conclude(fs: &dyn Fs, layout: &Layout) -> Result<(), ApplyError> {
     let path = layout.applying();
-    let Some(journal) = Journal::read(fs, &path)? else { return Ok(()) };
-    if journal.items.iter().flat_map(|entry| &entry.steps).any(|step| step.old.is_some()) {
+    let Some(journal) = Outline::read(fs, &path)? else { return Ok(()) };
+    if journal.displaces() {
         trash::file_journal(fs, layout, &journal.id)?;
     } else {
         fs.remove_file(&path).at("remove", &path)?;
@@ -305,23 +305,27 @@ fn first_moved(
     Ok(None)
 }
 
-/// Splits off the states that the plan saw, for each item and step: the journal names contents, the
-/// states stay in memory.
-fn split(plan: ApplyPlan, mounts: &Mounts) -> (Journal, Vec<Vec<Option<FileStat>>>) {
-    let mut seen = Vec::with_capacity(plan.items.len());
-    let entries = plan.items.into_iter().map(|ApplyItem { item, keep, mut steps }| {
-        // After a crash such a step would look both undone and done; there is nothing to do.
-        steps.retain(|step| step.old.map(|old| old.content) != step.new.map(|new| new.content));
-        seen.push(steps.iter().map(|step| step.old.map(|old| old.stat)).collect());
-        let steps = steps.into_iter().map(|ApplyStep { path, on_disk, old, new }| Step {
-            home: mounts.home(on_disk.as_deref().unwrap_or(path.as_str())),
-            path,
-            on_disk,
-            old: old.map(|old| old.content),
-            new,
+/// Splits off the states that the plan saw, by item and step: the journal names contents, the states
+/// stay in memory.
+fn split(plan: ApplyPlan, mounts: &Mounts) -> (Journal, HashMap<(usize, usize), FileStat>) {
+    let mut seen = HashMap::new();
+    let entries =
+        plan.items.into_iter().enumerate().map(|(item, ApplyItem { item: of, keep, mut steps })| {
+            // After a crash such a step would look both undone and done; there is nothing to do.
+            steps.retain(|step| step.old.map(|old| old.content) != step.new.map(|new| new.content));
+            let stats = steps.iter().enumerate().filter_map(|(at, step)| Some(((item, at), step.old?.stat)));
+            seen.extend(stats);
+            // A list of its own: one made in the place of the other would keep its room.
+            let mut left = Vec::with_capacity(steps.len());
+            left.extend(steps.into_iter().map(|ApplyStep { path, on_disk, old, new }| Step {
+                home: mounts.home(on_disk.as_deref().unwrap_or(path.as_str())),
+                path,
+                on_disk,
+                old: old.map(|old| old.content),
+                new,
+            }));
+            Entry { item: of, keep, steps: left }
         });
-        Entry { item, keep, steps: steps.collect() }
-    });
     (Journal::new(plan.id, plan.purpose, plan.finish, entries.collect()), seen)
 }
 

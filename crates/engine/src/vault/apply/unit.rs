@@ -5,6 +5,7 @@
 //! undone: those items make one unit. Pure.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
 
 use super::{Entry, FileStat, Step};
 
@@ -51,12 +52,55 @@ impl Unit<'_> {
     }
 }
 
-/// Splits a journal into units, in the order of their first items.
-pub(super) fn units(entries: &[Entry]) -> Vec<Unit<'_>> {
-    let tasks: Vec<Task> = entries
-        .iter()
-        .enumerate()
-        .flat_map(|(item, entry)| {
+/// A journal, split into units. Each is made when its turn comes: of 100,000 files there would be
+/// 30 MB of them.
+pub(super) struct Units<'a> {
+    entries: &'a [Entry],
+    sets: Sets,
+    /// Items of the units that have several, by the first of them.
+    joined: HashMap<usize, Vec<usize>>,
+}
+
+impl<'a> Units<'a> {
+    pub fn of(entries: &'a [Entry]) -> Self {
+        let mut sets = Sets((0..entries.len()).collect());
+        let steps = entries.iter().enumerate().flat_map(|(item, entry)| {
+            let keys = entry.steps.iter().map(|step| step.path.fold_key());
+            keys.map(move |key| (key, item))
+        });
+        let mut keys: HashMap<String, usize> = HashMap::new();
+        for (key, item) in steps {
+            match keys.entry(key) {
+                Slot::Occupied(other) => sets.join(*other.get(), item),
+                Slot::Vacant(free) => drop(free.insert(item)),
+            }
+        }
+        for (key, &item) in &keys {
+            for (at, _) in key.match_indices('/') {
+                if let Some(&other) = key.get(..at).and_then(|folder| keys.get(folder)) {
+                    sets.join(other, item);
+                }
+            }
+        }
+        let mut joined: HashMap<usize, Vec<usize>> = HashMap::new();
+        for item in 0..entries.len() {
+            let first = sets.root(item);
+            if first != item {
+                joined.entry(first).or_insert_with(|| vec![first]).push(item);
+            }
+        }
+        Self { entries, sets, joined }
+    }
+
+    /// All units, in the order of their first items.
+    pub fn iter(&self) -> impl Iterator<Item = Unit<'a>> {
+        let firsts = (0..self.entries.len()).filter(|item| self.sets.root(*item) == *item);
+        firsts.map(|first| self.unit(self.joined.get(&first).cloned().unwrap_or_else(|| vec![first])))
+    }
+
+    fn unit(&self, items: Vec<usize>) -> Unit<'a> {
+        let entries = items.iter().filter_map(|&item| Some((item, self.entries.get(item)?)));
+        let tasks = entries.flat_map(|(item, entry)| {
             entry.steps.iter().enumerate().map(move |(at, step)| Task {
                 item,
                 at,
@@ -66,39 +110,9 @@ pub(super) fn units(entries: &[Entry]) -> Vec<Unit<'_>> {
                 seen: None,
                 todo: true,
             })
-        })
-        .collect();
-    let mut sets = Sets((0..entries.len()).collect());
-    let mut keys: HashMap<&str, usize> = HashMap::new();
-    for task in &tasks {
-        if let Some(other) = keys.insert(&task.key, task.item) {
-            sets.join(other, task.item);
-        }
+        });
+        Unit { tasks: tasks.collect(), items }
     }
-    for task in &tasks {
-        for (at, _) in task.key.match_indices('/') {
-            if let Some(&other) = task.key.get(..at).and_then(|folder| keys.get(folder)) {
-                sets.join(other, task.item);
-            }
-        }
-    }
-    drop(keys);
-    let mut units: Vec<Unit> = Vec::new();
-    let mut unit_of: HashMap<usize, usize> = HashMap::new();
-    for task in tasks {
-        let at = *unit_of.entry(sets.root(task.item)).or_insert(units.len());
-        if at == units.len() {
-            let tasks = Vec::with_capacity(task.entry.steps.len());
-            units.push(Unit { items: Vec::with_capacity(1), tasks });
-        }
-        if let Some(unit) = units.get_mut(at) {
-            if unit.items.last() != Some(&task.item) {
-                unit.items.push(task.item);
-            }
-            unit.tasks.push(task);
-        }
-    }
-    units
 }
 
 /// Disjoint sets: each number leads to a smaller one of its set, the smallest to itself.

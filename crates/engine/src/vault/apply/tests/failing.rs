@@ -211,8 +211,8 @@ fn a_file_that_its_user_has_deleted_is_not_put_back_because_an_old_copy_lies_in_
         std_fs::create_dir_all(aside.parent().unwrap()).unwrap();
         std_fs::rename(vault.root().join("traces/a.json"), aside).unwrap();
         let (layout, id) = (vault.layout(), Vault::id());
-        let mut units = unit::units(&journal.items);
-        let ended = Hand::new(&RealFs, &layout, &id).forward(&mut units[0], &mut |_| {});
+        let mut first = unit::Units::of(&journal.items).iter().next().unwrap();
+        let ended = Hand::new(&RealFs, &layout, &id).forward(&mut first, &mut |_| {});
         let why = ended.unwrap_err().to_string();
         assert_eq!(why, "traces/a.json was deleted after the scan");
         assert!(vault.visible().is_empty());
