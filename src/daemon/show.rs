@@ -31,7 +31,7 @@ impl Daemon {
             Err(_) => &[],
         };
         let mut waiting: BTreeMap<String, Option<String>> =
-            self.engine.unsent().iter().map(|path| (path.clone(), None)).collect();
+            self.engine.unsent().iter().map(|path| (path.to_string(), None)).collect();
         for trouble in troubles.iter().filter(|trouble| trouble.weight.left_out()) {
             waiting.insert(trouble.path.clone(), Some(trouble.message.clone()));
         }

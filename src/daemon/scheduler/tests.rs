@@ -33,6 +33,24 @@ fn started() -> Scheduler {
     scheduler
 }
 
+#[test]
+fn a_start_after_a_listing_of_all_commits_lists_their_end_and_all_when_it_is_due() {
+    let mut scheduler = Scheduler::new(timing(), secs(0), secs(5000));
+    let end = Ask { scan: true, whole: false };
+    assert_eq!(scheduler.next(secs(0)), Next::Run(end));
+    scheduler.ended(secs(0), secs(0), end, QUIET, 0.5);
+    let mut now = secs(0);
+    while let Next::Wait(until) = scheduler.next_try(now) {
+        now = until;
+        match scheduler.next(now) {
+            Next::Run(ask) if ask.whole => break,
+            Next::Run(ask) => scheduler.ended(now, now, ask, QUIET, 0.5),
+            other => panic!("expected a cycle, got {other:?}"),
+        }
+    }
+    assert_eq!(now, secs(5000));
+}
+
 fn wait(scheduler: &Scheduler, now: Duration) -> Duration {
     match scheduler.next_try(now) {
         Next::Wait(until) => until,

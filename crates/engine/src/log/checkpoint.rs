@@ -182,18 +182,31 @@ impl Log {
         let last = self.start.as_ref().map_or(0, |start| start.commit.seq);
         let now = self.snapshot(Some(head)).await?;
         let applied = now.applied.saturating_sub(self.applied);
-        let is_slow = self.start.as_ref().is_some_and(|start| !start.is_compact);
-        let at = if is_slow || applied > MANY_CHANGES.max(now.tree.len() / KEPT_SHARE) {
-            head
+        let slow = self.start.as_ref().filter(|start| !start.is_compact).map(|start| start.commit);
+        let at = if applied > MANY_CHANGES.max(now.tree.len() / KEPT_SHARE) {
+            self.kept_for(head, &now)
         } else if head.seq >= last + 2 * EVERY {
             let back = self.line(head).into_iter().find(|key| key.seq + EVERY <= head.seq);
             back.unwrap_or(head)
+        } else if let Some(start) = slow {
+            start
         } else {
             return Ok(());
         };
         let snapshot = self.snapshot(Some(at)).await?;
-        let checkpoint = self.start.take().map_or_else(String::new, |start| start.checkpoint);
+        let checkpoint = self.start.as_ref().map_or_else(String::new, |start| start.checkpoint.clone());
         self.cache_state(at, checkpoint, &snapshot)
+    }
+
+    /// The oldest state in memory, of the last generations, from which few changes lead to `now`, the
+    /// state at `head`: a fork from not long before is to be replayed from it, too.
+    fn kept_for(&self, head: CommitKey, now: &Snapshot) -> CommitKey {
+        let line = self.line(head).into_iter().take_while(|key| key.seq + EVERY > head.seq);
+        let is_near = |key: &CommitKey| {
+            let state = self.remembered(*key);
+            state.is_some_and(|state| now.applied.saturating_sub(state.applied) <= MANY_CHANGES / 4)
+        };
+        line.filter(is_near).min_by_key(|key| key.seq).unwrap_or(head)
     }
 
     pub(super) async fn write_checkpoint(

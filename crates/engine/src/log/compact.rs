@@ -17,8 +17,6 @@ use crate::model::{ChunkSlot, Codec, Digest, Entry, PackId, PackInfo, VaultPath}
 const LINE: u8 = 0;
 const FILE: u8 = 1;
 const PACK: u8 = 2;
-/// Codecs by their numbers.
-const CODECS: [Codec; 5] = [Codec::Raw, Codec::Zstd, Codec::Planes2, Codec::Planes4, Codec::Planes8];
 /// Slots of a pack for which there is room before they come.
 const SLOTS: u32 = 1 << 16;
 
@@ -68,7 +66,7 @@ fn packed(pack: &PackInfo, record: &mut Vec<u8>) {
         for number in [offset, stored, len] {
             record.extend(number.to_le_bytes());
         }
-        record.push((0..).zip(CODECS).find(|(_, known)| known == codec).map_or(0, |(number, _)| number));
+        record.push(number_of(*codec));
     }
 }
 
@@ -113,10 +111,25 @@ fn pack(from: &mut impl Read) -> io::Result<PackInfo> {
         let id = Digest::from_bytes(take(from)?);
         let [offset, stored, len] = [take(from)?, take(from)?, take(from)?].map(u32::from_le_bytes);
         let [codec] = take(from)?;
-        let codec = *CODECS.get(usize::from(codec)).ok_or(ErrorKind::InvalidData)?;
+        let codec = codec_of(codec).ok_or(ErrorKind::InvalidData)?;
         chunks.push(ChunkSlot { id, offset, stored, len, codec });
     }
     Ok(PackInfo { id, digest, size, chunks })
+}
+
+const fn number_of(codec: Codec) -> u8 {
+    match codec {
+        Codec::Raw => 0,
+        Codec::Zstd => 1,
+        Codec::Planes2 => 2,
+        Codec::Planes4 => 3,
+        Codec::Planes8 => 4,
+    }
+}
+
+fn codec_of(number: u8) -> Option<Codec> {
+    let all = [Codec::Raw, Codec::Zstd, Codec::Planes2, Codec::Planes4, Codec::Planes8];
+    all.into_iter().find(|codec| number_of(*codec) == number)
 }
 
 /// Reads a length and as many bytes.

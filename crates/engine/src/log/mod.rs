@@ -120,7 +120,7 @@ pub trait ObjectCache: Send + Sync + std::fmt::Debug {
 pub enum Depth {
     /// Commits from some generations behind the newest known one: one request.
     Near,
-    /// All of `commits/`: at the start, daily, and before a checkpoint.
+    /// All of `commits/`: once a day, and before a checkpoint or a prune.
     Whole,
 }
 

@@ -67,6 +67,8 @@ impl Log {
     pub fn build_on(&mut self, agreed: Option<CommitKey>) {
         self.agreed = agreed;
         self.waited = 0;
+        // What the opening has listed is for whoever has opened it.
+        self.listed = None;
     }
 
     /// Records a listing as the current state of the remote.

@@ -160,7 +160,7 @@ impl Log {
         }
     }
 
-    fn remembered(&self, key: CommitKey) -> Option<Arc<Snapshot>> {
+    pub(super) fn remembered(&self, key: CommitKey) -> Option<Arc<Snapshot>> {
         let recent = self.recent.iter().find(|snapshot| snapshot.key == Some(key));
         recent.cloned().or_else(|| self.waypoints.get(key))
     }

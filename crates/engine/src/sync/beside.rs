@@ -12,9 +12,10 @@ use super::has_other_threads;
 
 /// Runs `work`, which blocks, on a thread of its own, and `future` on this one meanwhile. This task
 /// blocks no longer than `work`: afterwards it waits for the future as any other does, so a caller
-/// may stop waiting. On a runtime of one thread, as in simulations, the one comes after the other.
+/// may stop waiting. On a runtime of one thread, as in simulations, and where the system gives no
+/// thread, the one comes after the other.
 pub(super) async fn beside<T: Send, U>(
-    work: impl FnOnce() -> T + Send,
+    work: impl Fn() -> T + Sync,
     future: impl Future<Output = U>,
 ) -> (T, U) {
     if !has_other_threads() {
@@ -24,11 +25,12 @@ pub(super) async fn beside<T: Send, U>(
     let (worked, came) = block_in_place(|| {
         let (running, ended) = oneshot::channel::<()>();
         thread::scope(|scope| {
-            let worker = scope.spawn(move || {
+            let worker = thread::Builder::new().spawn_scoped(scope, || {
                 let worked = work();
                 drop(running);
                 worked
             });
+            let Ok(worker) = worker else { return (work(), None) };
             let came = Handle::current().block_on(async {
                 tokio::select! {
                     came = &mut future => Some(came),
@@ -46,28 +48,29 @@ pub(super) async fn beside<T: Send, U>(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
+    use std::sync::{Mutex, mpsc};
     use std::time::Duration;
+
+    use tokio::sync::Notify;
 
     use super::*;
 
     #[tokio::test(flavor = "multi_thread")]
     async fn each_goes_on_while_the_other_waits() {
         let (tell, told) = mpsc::channel();
+        let told = Mutex::new(told);
         let future = async {
             tokio::task::yield_now().await;
             tell.send("the future").unwrap();
             "came"
         };
         // The work ends only since the future goes on meanwhile.
-        let both = beside(move || told.recv_timeout(Duration::from_secs(60)).unwrap(), future);
-        assert_eq!(both.await, ("the future", "came"));
+        let work = || told.lock().unwrap().recv_timeout(Duration::from_secs(60)).unwrap();
+        assert_eq!(beside(work, future).await, ("the future", "came"));
         // And the future, since the work has ended.
-        let (tell, told) = oneshot::channel();
-        assert_eq!(
-            beside(move || tell.send("the work").unwrap(), async { told.await.unwrap() }).await,
-            ((), "the work")
-        );
+        let ended = Notify::new();
+        let future = async { ended.notified().await };
+        assert_eq!(beside(|| ended.notify_one(), future).await, ((), ()));
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -212,6 +212,8 @@ impl Journal {
 #[derive(Debug, Deserialize)]
 pub(super) struct Outline {
     pub id: ApplyId,
+    #[serde(rename = "commit")]
+    pub purpose: Purpose,
     #[serde(rename = "items", deserialize_with = "one_by_one")]
     outlined: Outlined,
 }

@@ -46,7 +46,7 @@ mod watch;
 pub(crate) use apply::tests::disk as apply_disk;
 pub use apply::{
     Applied, ApplyError, ApplyItem, ApplyPlan, ApplyStep, Displaced, Recovered, Seen, apply, apply_unless,
-    conclude, recover,
+    conclude, conclude_pull, recover,
 };
 pub use apply_id::{ApplyId, ApplyIdError};
 pub use database::Snapshots;

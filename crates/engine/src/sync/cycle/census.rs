@@ -112,3 +112,45 @@ impl Census {
         &self.parts
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::Digest;
+
+    /// Paths that the filter hides, and others.
+    const PATHS: [&str; 4] = ["a.json", "b.json", "hidden/a", "hidden/b"];
+
+    fn tree(files: &[Option<u8>; 4]) -> Tree {
+        let files = PATHS.iter().zip(files).filter_map(|(path, content)| Some((path, (*content)?)));
+        let entry = |content: u8| Entry {
+            digest: Digest::of(&[content]),
+            size: 1,
+            mtime_ms: i64::from(content),
+            mode: 0o600,
+            rows: None,
+        };
+        files.map(|(path, content)| (VaultPath::new(path).unwrap(), entry(content))).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_came_before_the_visible_part_of_a_manifest_is_what_the_filter_lets_pass(
+            here in any::<[Option<u8>; 2]>(),
+            manifests in prop::collection::vec(any::<[Option<u8>; 4]>(), 1..5),
+        ) {
+            let filter = Filter::new(&[], &["hidden/**".to_owned()]).unwrap();
+            let visible = Visible::default();
+            visible.begin_with(&tree(&[here[0], here[1], None, None]));
+            for manifest in manifests {
+                let seen = visible.of(&filter, &tree(&manifest));
+                let expected = tree(&[manifest[0], manifest[1], None, None]);
+                let differs: Vec<&VaultPath> =
+                    seen.diff_by(&expected, Entry::is_same).map(|(path, ..)| path).collect();
+                prop_assert_eq!(differs, Vec::<&VaultPath>::new());
+            }
+        }
+    }
+}

@@ -10,7 +10,7 @@ use crate::model::Item;
 use crate::state::LastSync;
 use crate::sync::session::{Context, Session};
 use crate::sync::{SyncError, blocking};
-use crate::vault::{Purpose, conclude, recover, settle_transaction};
+use crate::vault::{Purpose, conclude, conclude_pull, recover, settle_transaction};
 
 impl Session<'_> {
     /// Drops the journal of the last apply, if there is one. The base is saved, so the journal is
@@ -20,9 +20,9 @@ impl Session<'_> {
             return Ok(());
         }
         // The journal may be that of a transaction being written now. That one is gone once this
-        // has the lock.
+        // has the lock, or its command has died.
         let _lock = self.context.apply_lock().await?;
-        Ok(blocking(|| conclude(self.context.fs(), &self.context.layout))?)
+        Ok(blocking(|| conclude_pull(self.context.fs(), &self.context.layout))?)
     }
 
     /// Finishes an apply that a crash cut short, and records its result as agreed. The remote may

@@ -51,7 +51,7 @@ impl Engine {
 }
 
 impl Context {
-    /// Notes that all of `commits/` was listed, and that nothing of it waits.
+    /// Notes that all of `commits/` was listed, in a cycle that came to its end.
     pub(super) fn note_whole_listing(&self, log: &Log) {
         if log.near() > 0 {
             let cache = object_cache(&self.ports);

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::status::SUCCESS;
+use crate::model::VaultPath;
 use crate::state::{DatabaseError, Waiting, WaitingList};
 use crate::sync::{Amount, Engine, Survey};
 
@@ -14,7 +15,7 @@ const AWAITED: &str = "awaited";
 /// Paths that a cycle has found to be sent and has not committed yet.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Unsent {
-    paths: Vec<String>,
+    paths: Vec<VaultPath>,
     amount: Amount,
 }
 
@@ -22,7 +23,7 @@ impl Unsent {
     /// Changes that a survey would send, at once or after they have settled or been decided.
     pub(crate) fn of(survey: &Survey) -> Self {
         let outgoing = survey.plan.steps.iter().filter(|step| step.outgoing());
-        let paths = outgoing.flat_map(|step| &step.files).map(|file| file.path.to_string()).collect();
+        let paths = outgoing.flat_map(|step| &step.files).map(|file| file.path.clone()).collect();
         let (now, later) = (survey.pending().0, survey.waiting());
         Self { paths, amount: Amount { files: now.files + later.files, bytes: now.bytes + later.bytes } }
     }
@@ -31,7 +32,7 @@ impl Unsent {
 impl Engine {
     /// Paths that the last cycle should have sent and did not.
     #[must_use]
-    pub fn unsent(&self) -> &[String] {
+    pub fn unsent(&self) -> &[VaultPath] {
         &self.memory.unsent.paths
     }
 

@@ -280,8 +280,23 @@ pub fn recover(
 /// # Errors
 /// Errors of the system; the apply then counts as unfinished.
 pub fn conclude(fs: &dyn Fs, layout: &Layout) -> Result<(), ApplyError> {
+    conclude_if(fs, layout, |_| true)
+}
+
+/// [`conclude()`] of a pull or a repair. The journal of a transaction, which its command may have left
+/// half-way, stays for [`recover()`].
+///
+/// # Errors
+/// See [`conclude()`].
+pub fn conclude_pull(fs: &dyn Fs, layout: &Layout) -> Result<(), ApplyError> {
+    conclude_if(fs, layout, |purpose| !matches!(purpose, Purpose::Transaction(_)))
+}
+
+fn conclude_if(fs: &dyn Fs, layout: &Layout, is_ours: fn(&Purpose) -> bool) -> Result<(), ApplyError> {
     let path = layout.applying();
-    let Some(journal) = Outline::read(fs, &path)? else { return Ok(()) };
+    let Some(journal) = Outline::read(fs, &path)?.filter(|journal| is_ours(&journal.purpose)) else {
+        return Ok(());
+    };
     if journal.displaces() {
         trash::file_journal(fs, layout, &journal.id)?;
     } else {

@@ -92,10 +92,12 @@ impl<'a> Units<'a> {
         Self { entries, sets, joined }
     }
 
-    /// All units, in the order of their first items.
+    /// All units, in the order of their first items. An item without steps has none.
     pub fn iter(&self) -> impl Iterator<Item = Unit<'a>> {
         let firsts = (0..self.entries.len()).filter(|item| self.sets.root(*item) == *item);
-        firsts.map(|first| self.unit(self.joined.get(&first).cloned().unwrap_or_else(|| vec![first])))
+        let units =
+            firsts.map(|first| self.unit(self.joined.get(&first).cloned().unwrap_or_else(|| vec![first])));
+        units.filter(|unit| !unit.tasks.is_empty())
     }
 
     fn unit(&self, items: Vec<usize>) -> Unit<'a> {

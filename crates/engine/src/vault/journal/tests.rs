@@ -23,19 +23,33 @@ fn what_was_written_is_read_and_anything_else_refused() {
     let layout = Layout::new(dir.path());
     std::fs::create_dir(layout.sync()).unwrap();
     let read = || Journal::read(&RealFs, &layout.applying());
-    assert!(read().unwrap().is_none());
-    let good = journal("é/x", Some("e\u{301}/x"));
-    good.write(&RealFs, &layout).unwrap();
-    assert_eq!(read().unwrap(), Some(good));
+    // The end of an apply refuses the same.
+    let outline = || Outline::read(&RealFs, &layout.applying());
+    assert!(read().unwrap().is_none() && outline().unwrap().is_none());
+    let mut good = journal("é/x", Some("e\u{301}/x"));
+    for (home, old) in [(None, true), (Some("e\u{301}/.cogzy-vault"), false)] {
+        let step = &mut good.items[0].steps[0];
+        step.home = home.map(|home| home.replace(".cogzy-vault", &format!("{MOUNT_FOLDER}/1")));
+        step.old = step.old.filter(|_| old);
+        good.write(&RealFs, &layout).unwrap();
+        assert_eq!(read().unwrap().as_ref(), Some(&good));
+        let outlined = outline().unwrap().unwrap();
+        assert_eq!((&outlined.id, &outlined.purpose), (&good.id, &good.purpose));
+        assert_eq!(outlined.displaces(), old);
+        assert_eq!(outlined.stages(&layout), good.stages(&layout));
+    }
 
     for climbing in ["../x", "/etc/passwd", "é/y", ""] {
         journal("é/x", Some(climbing)).write(&RealFs, &layout).unwrap();
         assert!(matches!(read(), Err(JournalError::Damaged { .. })), "{climbing:?} was taken");
+        assert!(matches!(outline(), Err(JournalError::Damaged { .. })), "{climbing:?} was taken");
     }
     std::fs::write(layout.applying(), r#"{"format":2}"#).unwrap();
     assert!(matches!(read(), Err(JournalError::OtherFormat { format: 2, .. })));
+    assert!(matches!(outline(), Err(JournalError::OtherFormat { format: 2, .. })));
     for damaged in ["", "{}", r#"{"format":1}"#] {
         std::fs::write(layout.applying(), damaged).unwrap();
         assert!(matches!(read(), Err(JournalError::Damaged { .. })), "{damaged:?} was taken");
+        assert!(matches!(outline(), Err(JournalError::Damaged { .. })), "{damaged:?} was taken");
     }
 }

@@ -237,3 +237,32 @@ fn a_stage_that_no_journal_speaks_of_is_removed() {
     assert_eq!(vault.visible(), vault.all_old());
     conclude(&RealFs, &vault.layout()).unwrap();
 }
+
+#[test]
+fn the_end_of_a_pull_leaves_the_journal_of_a_transaction_whose_command_has_died() {
+    let vault = Vault::new(&[SINGLE]);
+    let layout = vault.layout();
+    apply(&RealFs, &layout, vault.plan(), None, &mut |_| {}).unwrap();
+    conclude_pull(&RealFs, &layout).unwrap();
+    assert!(layout.applying().exists(), "its next recovery ends it");
+    assert!(recover(&RealFs, &layout, None).unwrap().is_some());
+    conclude(&RealFs, &layout).unwrap();
+    let pulled = Vault::new(&[SINGLE]);
+    let plan = ApplyPlan { purpose: Purpose::Repair, ..pulled.plan() };
+    apply(&RealFs, &pulled.layout(), plan, None, &mut |_| {}).unwrap();
+    conclude_pull(&RealFs, &pulled.layout()).unwrap();
+    assert!(!pulled.layout().applying().exists());
+}
+
+#[test]
+fn an_item_without_steps_is_done_without_a_unit() {
+    let vault = Vault::new(&[SINGLE]);
+    let mut plan = vault.plan();
+    let idle = Item::File(crate::model::VaultPath::new("idle").unwrap());
+    plan.items.insert(0, ApplyItem { item: idle.clone(), keep: None, steps: Vec::new() });
+    let journal = split(plan.clone(), &Mounts::none()).0;
+    assert_eq!(unit::Units::of(&journal.items).iter().count(), 1);
+    let applied = apply(&RealFs, &vault.layout(), plan, None, &mut |_| {}).unwrap();
+    assert!(applied.done.contains(&idle), "{:?}", applied.done);
+    assert_eq!(applied.retry, []);
+}
