@@ -33,6 +33,7 @@ mod frame;
 mod graph;
 mod header;
 mod history;
+mod keep;
 mod leaving;
 mod line;
 mod lost;

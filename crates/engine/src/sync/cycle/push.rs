@@ -140,8 +140,8 @@ impl Session<'_> {
         if sent.databases && self.behind(Feature::Sqlite, &pushing.head).await?.is_empty() {
             commit.needs.push(Feature::Sqlite.need());
         }
-        let after = manifest_after(&pushing.head, &commit, &pushing.survey.local.tree);
         let prepared = Prepared::new(commit)?;
+        let after = manifest_after(&pushing.head, &prepared.commit, &pushing.survey.local.tree);
         pushing.done.extend(sent.items.iter().cloned());
         let Pushing { survey, record, done, .. } = pushing;
         self.context.agree(record, survey, done, Some(prepared.key), &after)?;
