@@ -20,7 +20,8 @@ pub struct Ahead {
 }
 
 impl Ahead {
-    /// Asks for the commits of generation `from` and later, at the time `now` of the caller's clock.
+    /// Asks for the commits of generation `from` and later, at the time `now` of the caller's
+    /// clock.
     #[must_use]
     pub fn begin(remote: Arc<dyn Remote>, from: u64, now: Duration) -> Self {
         let mut listing = JoinSet::new();

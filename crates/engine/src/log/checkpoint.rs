@@ -143,14 +143,15 @@ impl Log {
         Ok(true)
     }
 
-    /// The generation at which none was due when it was last looked for; 0 if that was after `head`.
+    /// The generation at which none was due when it was last looked for; 0 if that was after
+    /// `head`.
     fn looked_for(&self, head: CommitKey) -> u64 {
         let noted = self.cache.get(LOOKED_FOR).and_then(|bytes| bytes.try_into().ok());
         noted.map(u64::from_le_bytes).filter(|seq| *seq <= head.seq).unwrap_or(0)
     }
 
-    /// True if a checkpoint is still near enough: the commits since are few bytes beside it, so that
-    /// writing all of a large state again would cost more than it spares a reader.
+    /// True if a checkpoint is still near enough: the commits since are few bytes beside it, so
+    /// that writing all of a large state again would cost more than it spares a reader.
     async fn is_enough(&mut self, key: &str, head: CommitKey) -> Result<bool, LogError> {
         let seq = seq_of(key).unwrap_or(0);
         if head.seq >= seq + MOST_APART {

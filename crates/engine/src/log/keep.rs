@@ -4,16 +4,16 @@ use super::checkpoint::EVERY;
 use super::{Log, LogError, Snapshot};
 use crate::model::CommitKey;
 
-/// Changes, and the share of the vault's files, from which the start of a process need not apply them
-/// again: its state is kept.
+/// Changes, and the share of the vault's files, from which the start of a process need not apply
+/// them again: its state is kept.
 const MANY_CHANGES: usize = 4096;
 const KEPT_SHARE: usize = 8;
 
 impl Log {
     /// Keeps a state of the line to `head` in the cache, if a start from the last one would replay
-    /// much, or read it slowly. So a device that writes no checkpoints need not replay at each start
-    /// all commits since it joined. Where these are many, the state is one of some generations ago, so
-    /// that a fork from not long before is replayed from it too.
+    /// much, or read it slowly. So a device that writes no checkpoints need not replay at each
+    /// start all commits since it joined. Where these are many, the state is one of some
+    /// generations ago, so that a fork from not long before is replayed from it too.
     ///
     /// # Errors
     /// Errors of the remote, for commits that are not in the cache.
@@ -37,8 +37,8 @@ impl Log {
         self.cache_state(at, checkpoint, &snapshot)
     }
 
-    /// The oldest state in memory, of the last generations, from which few changes lead to `now`, the
-    /// state at `head`: a fork from not long before is to be replayed from it, too.
+    /// The oldest state in memory, of the last generations, from which few changes lead to `now`,
+    /// the state at `head`: a fork from not long before is to be replayed from it, too.
     fn kept_for(&self, head: CommitKey, now: &Snapshot) -> CommitKey {
         let line = self.line(head).into_iter().take_while(|key| key.seq + EVERY > head.seq);
         let is_near = |key: &CommitKey| {

@@ -165,8 +165,8 @@ impl Log {
         recent.cloned().or_else(|| self.waypoints.get(key))
     }
 
-    /// [`Log::snapshot`] of a state whose files are mostly those of `tree`: it shares them. A replayed
-    /// state has copies of its own of all that its commits brought.
+    /// [`Log::snapshot`] of a state whose files are mostly those of `tree`: it shares them. A
+    /// replayed state has copies of its own of all that its commits brought.
     ///
     /// # Errors
     /// See [`Log::snapshot`].

@@ -69,7 +69,8 @@ pub(super) struct Proof {
     parts: u32,
     digest: Digest,
     names_base: bool,
-    /// True if the state is in the compact form ([`super::compact`]), and not as a checkpoint's lines.
+    /// True if the state is in the compact form ([`super::compact`]), and not as a checkpoint's
+    /// lines.
     is_compact: bool,
     checkpoint: String,
 }
@@ -309,7 +310,8 @@ impl Proof {
     }
 }
 
-/// Reads a state as a checkpoint's lines. A whole line is parsed twice as fast as a stream of bytes.
+/// Reads a state as a checkpoint's lines. A whole line is parsed twice as fast as a stream of
+/// bytes.
 fn read_lines(from: &mut impl BufRead, snapshot: &mut Snapshot, past: &mut Past) -> Result<(), String> {
     let mut line = Vec::new();
     while from.read_until(b'\n', &mut line).map_err(|error| error.to_string())? > 0 {

@@ -1,9 +1,9 @@
-//! The beginning of a cycle: opens the log, finishes what was left half-way, and looks at the remote;
-//! meanwhile, on another thread, at the vault.
+//! The beginning of a cycle: opens the log, finishes what was left half-way, and looks at the
+//! remote; meanwhile, on another thread, at the vault.
 //!
-//! Decided here: when that look may go on beside. Not where an apply or a commit was left half-way,
-//! since finishing it moves files and the record, and clears the stages, in which the look puts copies
-//! of databases; nor where there is no record, since most files are then to be hashed, and the remote's
+//! Decided here: when that look may go on beside. Not where an apply or a commit was left half-way:
+//! finishing it moves files and the record, and clears the stages, in which the look puts copies of
+//! databases. Nor where there is no record: most files are then to be hashed, and the remote's
 //! answer may say that nothing is to be done here.
 
 use std::collections::BTreeSet;
@@ -30,8 +30,8 @@ pub(super) struct Begun<'e> {
 }
 
 impl Engine {
-    /// Begins a cycle. A look at the vault that fails meanwhile is made again, and reported, when its
-    /// turn comes.
+    /// Begins a cycle. A look at the vault that fails meanwhile is made again, and reported, when
+    /// its turn comes.
     pub(super) async fn begin<'e>(
         &'e mut self,
         request: Request,
@@ -67,8 +67,8 @@ impl Engine {
 }
 
 impl Context {
-    /// One who may look at the vault before the log is open: nothing was left half-way, and the stages
-    /// are clear. None if not, or if that cannot be told.
+    /// One who may look at the vault before the log is open: nothing was left half-way, and the
+    /// stages are clear. None if not, or if that cannot be told.
     fn scout<'e>(&'e self, watcher: &'e dyn Watcher) -> Option<Scout<'e>> {
         let is_pending = found(self.fs().lstat(&self.layout.pending())).map(|stat| stat.is_some());
         if is_pending.unwrap_or(true) || self.has_journal().unwrap_or(true) {

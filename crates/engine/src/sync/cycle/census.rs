@@ -25,8 +25,8 @@ struct Shown {
 }
 
 impl Visible {
-    /// Takes a tree whose paths are all visible for the last manifest, if there was none yet: of the
-    /// first one, only what differs from it is to be judged.
+    /// Takes a tree whose paths are all visible for the last manifest, if there was none yet: of
+    /// the first one, only what differs from it is to be judged.
     pub(crate) fn begin_with(&self, tree: &Tree) {
         let mut shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if shown.whole.is_empty() {

@@ -1,10 +1,10 @@
 //! Looks at both sides: at the remote's commits; and at the vault, at the places that a watcher has
 //! named or at all of it.
 //!
-//! Decided here: when a look at all of it need not wait for the remote's answer, nor for the commits
-//! to be read. Whichever came first, a file is looked at once more when it is read or replaced; what
-//! was deleted since is seen by the next look, as it is when the deletion comes a moment later. A
-//! crash leaves what the stat cache has taken by then.
+//! Decided here: when a look at all of it need not wait for the remote's answer, nor for the
+//! commits to be read. Whichever came first, a file is looked at once more when it is read or
+//! replaced; what was deleted since is seen by the next look, as it is when the deletion comes a
+//! moment later. A crash leaves what the stat cache has taken by then.
 
 use std::sync::Arc;
 use std::time::Duration;

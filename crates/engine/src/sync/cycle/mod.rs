@@ -1,12 +1,11 @@
 //! One cycle, from the state of both sides to the state that both agree on.
 //!
 //! The rooms in their order: [`begin`] opens the log, [`survey`] plans from both sides, at which
-//! [`look`] looks;
-//! [`local`] turns a scan into the planner's input; [`names`] keeps back names that not every device
-//! can read, [`databases`] what older ones would tear apart, until [`readers`] has readers for them;
-//! [`groups`] looks into the files of groups, and [`stale`] leaves out what was not computed again.
-//! [`pull`] and [`fetch`] bring in, [`push`], [`intake`] and [`upload`] send, [`sent`] and [`commit`]
-//! make a generation of it, and [`tidy`] clears up.
+//! [`look`] looks; [`local`] turns a scan into the planner's input; [`names`] keeps back names that
+//! not every device can read, [`databases`] what older ones would tear apart, until [`readers`] has
+//! readers for them; [`groups`] looks into the files of groups, and [`stale`] leaves out what was
+//! not computed again. [`pull`] and [`fetch`] bring in, [`push`], [`intake`] and [`upload`] send,
+//! [`sent`] and [`commit`] make a generation of it, and [`tidy`] clears up.
 //!
 //! Decided here: the order, and when to begin again because the remote has moved on. A crash leaves
 //! what each room says at its head; the next cycle finishes that first.

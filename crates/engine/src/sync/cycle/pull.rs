@@ -206,8 +206,8 @@ impl Session<'_> {
     }
 
     /// True if a pull failed since the vault or the bucket moved on meanwhile, and can begin again:
-    /// an object is missing that the head, from which it was planned, names no more; or a folder was
-    /// moved away.
+    /// an object is missing that the head, from which it was planned, names no more; or a folder
+    /// was moved away.
     pub(super) async fn moved_on(
         &mut self,
         error: &SyncError,

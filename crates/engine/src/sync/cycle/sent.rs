@@ -53,8 +53,8 @@ pub(super) fn fill(mut commit: Commit, head: &Snapshot, batch: &[&Step], sent: &
     commit
 }
 
-/// The manifest that `commit` makes of that of `head`. Where it brings much, the manifest shares the
-/// memory of `here`, the files that stand here.
+/// The manifest that `commit` makes of that of `head`. Where it brings much, the manifest shares
+/// the memory of `here`, the files that stand here.
 pub(super) fn manifest_after(head: &Snapshot, commit: &Commit, here: &Tree) -> Tree {
     let mut after = head.tree.clone();
     for change in &commit.changes {

@@ -19,8 +19,8 @@ pub const WHOLE_LISTING: Duration = Duration::from_secs(24 * 3600);
 const LISTED: &str = "listed-whole";
 
 impl Engine {
-    /// Time until all of `commits/` is to be listed again ([`super::Ask::whole`]); zero if it is now. A
-    /// log that is not longer than its end is always listed whole.
+    /// Time until all of `commits/` is to be listed again ([`super::Ask::whole`]); zero if it is
+    /// now. A log that is not longer than its end is always listed whole.
     #[must_use]
     pub fn whole_listing_in(&self) -> Duration {
         let agreed = self.context.agreed().ok().flatten();
@@ -33,8 +33,8 @@ impl Engine {
         age.map_or(Duration::ZERO, |age| WHOLE_LISTING.saturating_sub(age))
     }
 
-    /// Asks for the commits that a cycle will need, if it will look at all of the vault meanwhile; not
-    /// while the remote is out of reach, since then each attempt would cost such a look.
+    /// Asks for the commits that a cycle will need, if it will look at all of the vault meanwhile;
+    /// not while the remote is out of reach, since then each attempt would cost such a look.
     pub(super) fn ask_ahead(&self, request: Request, is_hinted: bool) -> Option<Ahead> {
         let looks = request.ask.whole || request.ask.scan && !is_hinted;
         if !looks || self.memory.unreached {

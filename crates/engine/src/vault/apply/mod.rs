@@ -283,8 +283,8 @@ pub fn conclude(fs: &dyn Fs, layout: &Layout) -> Result<(), ApplyError> {
     conclude_if(fs, layout, |_| true)
 }
 
-/// [`conclude()`] of a pull or a repair. The journal of a transaction, which its command may have left
-/// half-way, stays for [`recover()`].
+/// [`conclude()`] of a pull or a repair. The journal of a transaction, which its command may have
+/// left half-way, stays for [`recover()`].
 ///
 /// # Errors
 /// See [`conclude()`].
@@ -320,8 +320,8 @@ fn first_moved(
     Ok(None)
 }
 
-/// Splits off the states that the plan saw, by item and step: the journal names contents, the states
-/// stay in memory.
+/// Splits off the states that the plan saw, by item and step: the journal names contents, the
+/// states stay in memory.
 fn split(plan: ApplyPlan, mounts: &Mounts) -> (Journal, HashMap<(usize, usize), FileStat>) {
     let mut seen = HashMap::new();
     let entries =
