@@ -9,7 +9,6 @@ use super::report::{Extent, show};
 use cogzy_client::documents::{SyncDocument, SyncRequest};
 use cogzy_client::paths::machine_id;
 use cogzy_client::socket;
-use cogzy_engine::sync::{Ask, Request};
 
 /// Sync now: one whole cycle, with progress
 ///
@@ -55,7 +54,6 @@ async fn alone(app: &App, args: &Args, output: &Output) -> Result<SyncDocument, 
         let survey = engine.dry_run(args.derived, &watcher).await?;
         return Ok(SyncDocument::of_plan(&survey.plan, survey.generation()));
     }
-    let ask = Ask { whole: engine.whole_listing_in().is_zero(), ..Request::FULL.ask };
-    let request = Request { ask, derived: args.derived };
+    let request = engine.due(args.derived);
     Ok(SyncDocument::from(&engine.settled_cycle(request, &watcher).await?))
 }

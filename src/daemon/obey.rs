@@ -7,7 +7,7 @@ use crate::control::board::Command;
 use crate::control::jobs::{self, Job};
 use cogzy_client::documents::{ErrorDocument, Problem, State, moment};
 use cogzy_engine::state::Paused;
-use cogzy_engine::sync::{Ask, Request, SyncError};
+use cogzy_engine::sync::{Request, SyncError};
 use cogzy_engine::vault::MarkerError;
 
 impl Daemon {
@@ -51,8 +51,8 @@ impl Daemon {
                 return;
             }
             Command::Sync { derived, reply } => {
-                let ask = Ask { whole: self.engine.whole_listing_in().is_zero(), ..Request::FULL.ask };
-                (reply, self.turn(course, Request { ask, derived }, None, true).await)
+                let request = self.engine.due(derived);
+                (reply, self.turn(course, request, None, true).await)
             }
             Command::Decide { holds, approve, reply } => {
                 let (approved, rejected) = if approve { (holds, vec![]) } else { (vec![], holds) };

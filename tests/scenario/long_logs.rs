@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cogzy_engine::remote::Remote;
-use cogzy_engine::sync::{Ask, Request, Unwatched};
+use cogzy_engine::sync::Unwatched;
 use cogzy_testkit::fresh_folder;
 
 use crate::few_requests::Recording;
@@ -19,8 +19,7 @@ const END: usize = 64 + 1 + 64;
 async fn one_shot(device: &mut Device) {
     device.restart();
     let engine = device.engine();
-    let ask = Ask { whole: engine.whole_listing_in().is_zero(), ..Request::FULL.ask };
-    let report = engine.settled_cycle(Request { ask, ..Request::FULL }, &Unwatched).await.unwrap();
+    let report = engine.settled_cycle(engine.due(false), &Unwatched).await.unwrap();
     assert_eq!(report.problems, []);
 }
 

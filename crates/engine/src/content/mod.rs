@@ -36,5 +36,6 @@ pub use pack::{
     FinishedPack, PACK_TARGET, PackBuilder, PackError, check_slot, check_table, open_chunk, read_table,
     stored_in,
 };
+pub(crate) use pack::{codec_byte, codec_of};
 pub use recipe::{Expansion, Next, Placed, RecipeBuilder, RecipeError, check_recipe, read_leaf};
 pub use restore::{PackRead, READ_WINDOW, ReadLimits, bring_together, join_ranges};

@@ -365,7 +365,8 @@ fn check_head(pack: PackId, at: usize, found: [u8; HEAD]) -> Result<(), PackErro
     if version > format() { Err(PackError::Newer { pack, found: version }) } else { Ok(()) }
 }
 
-const fn codec_byte(codec: Codec) -> u8 {
+/// Number of a codec, in packs and in the cache.
+pub(crate) const fn codec_byte(codec: Codec) -> u8 {
     match codec {
         Codec::Raw => 0,
         Codec::Zstd => 1,
@@ -375,7 +376,8 @@ const fn codec_byte(codec: Codec) -> u8 {
     }
 }
 
-fn codec_of(byte: u8) -> Option<Codec> {
+/// Codec of a number.
+pub(crate) fn codec_of(byte: u8) -> Option<Codec> {
     [Codec::Raw, Codec::Zstd, Codec::Planes2, Codec::Planes4, Codec::Planes8]
         .into_iter()
         .find(|codec| codec_byte(*codec) == byte)

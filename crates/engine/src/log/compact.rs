@@ -11,7 +11,8 @@ use std::io::{self, BufRead, ErrorKind, Read};
 use super::line::{Line, Past};
 use super::parts::PartWriter;
 use super::{LogError, Snapshot};
-use crate::model::{ChunkSlot, Codec, Digest, Entry, PackId, PackInfo, VaultPath};
+use crate::content::{codec_byte, codec_of};
+use crate::model::{ChunkSlot, Digest, Entry, PackId, PackInfo, VaultPath};
 
 /// Kinds of records.
 const LINE: u8 = 0;
@@ -66,7 +67,7 @@ fn packed(pack: &PackInfo, record: &mut Vec<u8>) {
         for number in [offset, stored, len] {
             record.extend(number.to_le_bytes());
         }
-        record.push(number_of(*codec));
+        record.push(codec_byte(*codec));
     }
 }
 
@@ -115,21 +116,6 @@ fn pack(from: &mut impl Read) -> io::Result<PackInfo> {
         chunks.push(ChunkSlot { id, offset, stored, len, codec });
     }
     Ok(PackInfo { id, digest, size, chunks })
-}
-
-const fn number_of(codec: Codec) -> u8 {
-    match codec {
-        Codec::Raw => 0,
-        Codec::Zstd => 1,
-        Codec::Planes2 => 2,
-        Codec::Planes4 => 3,
-        Codec::Planes8 => 4,
-    }
-}
-
-fn codec_of(number: u8) -> Option<Codec> {
-    let all = [Codec::Raw, Codec::Zstd, Codec::Planes2, Codec::Planes4, Codec::Planes8];
-    all.into_iter().find(|codec| number_of(*codec) == number)
 }
 
 /// Reads a length and as many bytes.

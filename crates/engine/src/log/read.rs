@@ -44,9 +44,8 @@ impl Log {
     /// # Errors
     /// See [`Log::refresh`].
     pub async fn refresh_by(&mut self, depth: Depth, ahead: Option<Ahead>) -> Result<(), LogError> {
-        let newest = self.graph.heads().first().map_or(0, |key| key.seq);
         let from = match depth {
-            _ if planted(Bug::OnlyAboveTheHead) => newest + 1,
+            _ if planted(Bug::OnlyAboveTheHead) => self.graph.heads().first().map_or(0, |key| key.seq) + 1,
             Depth::Near => self.near(),
             Depth::Whole => 0,
         };
@@ -67,7 +66,7 @@ impl Log {
     pub fn build_on(&mut self, agreed: Option<CommitKey>) {
         self.agreed = agreed;
         self.waited = 0;
-        // What the opening has listed is for whoever has opened it.
+        // The listing of the opening is for whoever has opened it.
         self.listed = None;
     }
 

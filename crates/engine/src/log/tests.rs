@@ -9,6 +9,7 @@ mod enclosed;
 mod faulty;
 mod format_rules;
 mod junk;
+mod keep;
 mod old;
 mod past;
 mod proofs;

@@ -208,7 +208,7 @@ impl Journal {
     }
 }
 
-/// What the end of an apply needs to know of its journal.
+/// The few facts of a journal that the end of an apply needs.
 #[derive(Debug, Deserialize)]
 pub(super) struct Outline {
     pub id: ApplyId,

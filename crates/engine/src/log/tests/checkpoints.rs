@@ -67,26 +67,6 @@ async fn of_two_devices_that_push_in_turn_one_writes_the_checkpoint() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_device_that_only_reads_replays_no_more_than_a_few_generations_at_its_next_start() {
-    let remote = Faulty::over(&made().await);
-    let (mut writer, cache) = (remote.opened().await, Arc::<MapCache>::default());
-    let mut head = go_on(&mut writer, None, 1).await;
-    for _ in 0..5 {
-        head = go_on(&mut writer, Some(head), 40).await;
-        let mut reader = remote.open(&cache).await.unwrap().unwrap();
-        reader.refresh(Depth::Whole).await.unwrap();
-        let state = reader.snapshot(Some(head)).await.unwrap();
-        reader.keep_state_if_due(head).await.unwrap();
-        let again = remote.open(&cache).await.unwrap().unwrap();
-        let kept = again.start.as_ref().map_or(0, |start| start.commit.seq);
-        assert!(head.seq < kept + 2 * checkpoint::EVERY, "it would replay from {kept} to {head}");
-        let mut again = again;
-        again.refresh(Depth::Whole).await.unwrap();
-        assert_eq!(again.snapshot(Some(head)).await.unwrap().tree, state.tree);
-    }
-}
-
-#[tokio::test(start_paused = true)]
 async fn no_checkpoint_is_written_while_there_is_another_head() {
     let remote = made().await;
     let mut log = opened(&remote).await;
@@ -166,41 +146,6 @@ async fn a_state_read_from_a_checkpoint_equals_the_state_of_its_commits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_start_applies_no_changes_again_that_were_many() {
-    let remote = Faulty::over(&made().await);
-    let cache = Arc::<MapCache>::default();
-    let mut log = remote.open(&cache).await.unwrap().unwrap();
-    let first = publish(&mut log, &of_many(None, "first", 5000)).await;
-    log.keep_state_if_due(first).await.unwrap();
-    let start = async || {
-        let log = remote.open(&cache).await.unwrap().unwrap();
-        (log.start.as_ref().map(|start| start.commit), log)
-    };
-    assert_eq!(start().await.0, Some(first), "5,000 changes are many");
-    let head = go_on(&mut log, Some(first), 20).await;
-    log.keep_state_if_due(head).await.unwrap();
-    let (kept, mut again) = start().await;
-    assert_eq!(kept, Some(first), "40 are not");
-    again.refresh(Depth::Whole).await.unwrap();
-    let state = again.snapshot(Some(head)).await.unwrap();
-    assert_eq!(state.tree, log.snapshot(Some(head)).await.unwrap().tree);
-    // A copy that is damaged, or cut off, is no start.
-    let damages: [fn(&mut Vec<u8>); 3] =
-        [|part| part.truncate(part.len() - 1), |part| part.truncate(part.len() / 2), |part| part[0] = 9];
-    for damage in damages {
-        let [part] = <[String; 1]>::try_from(ObjectCache::keys(&*cache, "proved-part/")).unwrap();
-        let mut bytes = ObjectCache::get(&*cache, &part).unwrap();
-        damage(&mut bytes);
-        cache.put(&part, &bytes);
-        let (kept, mut again) = start().await;
-        assert_eq!(kept, None);
-        again.refresh(Depth::Whole).await.unwrap();
-        again.keep_state_if_due(head).await.unwrap();
-        assert_eq!(start().await.0, Some(head), "it is kept anew");
-    }
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_state_without_old_data_has_no_lines_for_it() {
     let (remote, _) = checkpointed().await;
     let log = opened(&remote).await;
@@ -220,7 +165,7 @@ async fn a_note_of_a_later_generation_than_the_head_puts_off_no_checkpoint() {
 }
 
 /// Creates a commit that brings so many files.
-fn of_many(parent: Option<CommitKey>, what: &str, count: usize) -> Commit {
+pub(super) fn of_many(parent: Option<CommitKey>, what: &str, count: usize) -> Commit {
     let names: Vec<String> = (0..count).map(|n| format!("many/{n:04}")).collect();
     let contents: Vec<String> = names.iter().map(|name| format!("{what} {name}")).collect();
     let changes: Vec<(&str, Option<&str>)> =

@@ -238,15 +238,22 @@ impl Session<'_> {
     async fn rounds(
         &mut self,
         request: Request,
-        mut stored: Option<LastSync>,
-        mut sides: Sides,
+        stored: Option<LastSync>,
+        sides: Sides,
     ) -> Result<(), SyncError> {
+        let mut first = Some((stored, sides));
         for round in 0..MAX_ROUNDS {
+            let (stored, sides) = match first.take() {
+                Some(looked) => looked,
+                None => {
+                    let stored = self.context.record()?;
+                    let sides = self.look_at_remote(stored.as_ref(), false).await?;
+                    (stored, sides)
+                }
+            };
             if let Round::Done = self.round(request, round, stored, sides).await? {
                 return Ok(());
             }
-            stored = self.context.record()?;
-            sides = self.look_at_remote(stored.as_ref(), false).await?;
         }
         Err(SyncError::Unsettled(MAX_ROUNDS))
     }

@@ -1,4 +1,4 @@
-//! What a push has uploaded, as a commit and as the manifest after it. Pure.
+//! The uploaded part of a push, as a commit and as the manifest after it. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Request;
+use super::{Ask, Request};
 use crate::log::{Ahead, LOOK_BACK, Log};
 use crate::sync::session::Context;
 use crate::sync::{Engine, Ports, object_cache};
@@ -31,6 +31,13 @@ impl Engine {
         let listed = cache.get(LISTED).and_then(|bytes| bytes.try_into().ok()).map(u64::from_le_bytes);
         let age = listed.and_then(|listed| cache.now_ms().checked_sub(listed)).map(Duration::from_millis);
         age.map_or(Duration::ZERO, |age| WHOLE_LISTING.saturating_sub(age))
+    }
+
+    /// Order for a cycle that looks at everything here, and lists all of `commits/` if that is due.
+    #[must_use]
+    pub fn due(&self, derived: bool) -> Request {
+        let whole = self.whole_listing_in().is_zero();
+        Request { ask: Ask { whole, ..Request::FULL.ask }, derived }
     }
 
     /// Asks for the commits that a cycle will need, if it will look at all of the vault meanwhile;
