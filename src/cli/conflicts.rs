@@ -269,6 +269,9 @@ fn show(app: &App, listed: &ListedConflict, looked: (&[FileComparison], &Sides),
     if let Some(why) = &listed.unmerged {
         output.line(format!("    not merged: {why}"));
     }
+    if let Some(group) = &listed.part_of {
+        output.line(format!("    not put back: it is one file of the memory {group:?}, without the others"));
+    }
     let layout = app.layout();
     let version = |entry: Option<Entry>| match entry {
         Some(entry) => format!("{}, {}", size(entry.size), moment(entry.mtime_ms.max(0).unsigned_abs())),
@@ -291,7 +294,7 @@ fn show(app: &App, listed: &ListedConflict, looked: (&[FileComparison], &Sides),
     let id = conflict.id.short();
     let merges = match &conflict.item {
         Item::Group(_) => Some("memory by memory"),
-        Item::File(_) if listed.unmerged.is_some() => None,
+        Item::File(_) if listed.unmerged.is_some() || listed.part_of.is_some() => None,
         Item::File(path) => app.loaded.config.conflict.texts.of(path).map(|how| match how {
             LineMerge::Keys => "key by key",
             LineMerge::Append | LineMerge::Weave => "line by line",
@@ -302,7 +305,7 @@ fn show(app: &App, listed: &ListedConflict, looked: (&[FileComparison], &Sides),
             "    `cogzy-vault conflicts resolve {id} --keep merged`    both become one, {how}"
         ));
     }
-    for (version, what) in sides.choices() {
+    for (version, what) in sides.choices(listed.part_of.is_none()) {
         output.note(format!("    `cogzy-vault conflicts resolve {id} --keep {version}`    {what}"));
     }
 }

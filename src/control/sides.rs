@@ -40,18 +40,25 @@ pub struct Sides {
 }
 
 impl Sides {
-    /// The versions that can be named, each with what it is.
+    /// The versions that can be named, each with what it is. `returns`: the one that was set aside
+    /// can be put back.
     #[must_use]
-    pub fn choices(&self) -> Vec<(&'static str, String)> {
+    pub fn choices(&self, returns: bool) -> Vec<(&'static str, String)> {
         let lost = format!("the version that was set aside, of {}", self.lost.device);
         let of = self.stands.as_ref().map(|made| format!(", of {}", made.device)).unwrap_or_default();
         let stands = format!("the version that stands{of}");
         let both = ("both", "the one set aside is put beside the one that stands".to_owned());
-        match self.keep_this() {
-            Some(Keep::Mine) => vec![("this", lost), ("other", stands), both],
-            Some(_) => vec![("this", stands), ("other", lost), both],
-            None => vec![("aside", lost), ("stands", stands), both],
-        }
+        let (to_lost, to_stands) = match self.keep_this() {
+            Some(Keep::Mine) => ("this", "other"),
+            Some(_) => ("other", "this"),
+            None => ("aside", "stands"),
+        };
+        let lost = returns.then_some((to_lost, lost));
+        let mut all: Vec<_> = lost.into_iter().chain([(to_stands, stands)]).collect();
+        // The version of this device comes first.
+        all.sort_by_key(|(version, _)| *version == "other");
+        all.push(both);
+        all
     }
 
     /// The decision for this device's version; none where it made neither or both.

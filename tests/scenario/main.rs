@@ -15,6 +15,7 @@ mod few_requests;
 mod formats;
 mod groups_changed;
 mod large;
+mod late_writes;
 mod layering;
 mod links;
 mod little_room;

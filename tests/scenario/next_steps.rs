@@ -39,6 +39,7 @@ const ROWS: &[(&str, &str, Row)] = &[
     ("Refusal", "Decided", Row::Test("conflicts_that_cannot_be_decided_so")),
     ("Refusal", "NoSuchVersion", Row::Test("conflicts_that_cannot_be_decided_so")),
     ("Refusal", "NotMerged", Row::Test("conflicts_that_cannot_be_decided_so")),
+    ("Refusal", "PartOf", Row::Test("what_was_written_late_can_be_kept_beside_the_memory")),
     ("Refusal", "NotAtRest", Row::Says("it waits for something that `sync` names: merge_by_hand")),
     ("Refusal", "NoPlaceBeside", Row::Says("every name is a group's: recovery")),
     ("Refusal", "NoGeneration", Row::Test("what_is_asked_of_the_past_and_is_not_there")),
@@ -98,7 +99,11 @@ fn variants(file: &str, name: &str) -> BTreeSet<String> {
 
 #[test]
 fn every_error_hold_trouble_and_refusal_has_a_row() {
-    let this = concat!(include_str!("next_steps_errors.rs"), include_str!("next_steps_decisions.rs"));
+    let this = concat!(
+        include_str!("next_steps_errors.rs"),
+        include_str!("next_steps_decisions.rs"),
+        include_str!("late_writes.rs")
+    );
     for (file, name) in [
         ("sync/error.rs", "SyncError"),
         ("sync/refusal.rs", "Refusal"),

@@ -7,7 +7,7 @@ fn the_document_of_a_comparison_keeps_its_form() {
     let path = VaultPath::new("a.json").unwrap();
     let kept = vec![Kept { path: path.clone(), entry: None }];
     let conflict = Conflict::new(Item::File(path.clone()), kept, None);
-    let listed = ListedConflict { conflict, here: true, unmerged: None };
+    let listed = ListedConflict { conflict, here: true, unmerged: None, part_of: None };
     let mut compared = [FileComparison { path, standing: None, differing: None, differences: vec![] }];
     let [first] = &mut compared;
     compare(br#"{"x":1}"#, br#"{"x":2}"#, first);

@@ -33,5 +33,5 @@ fn this_is_what_this_device_made_whichever_side_won() {
     for unclear in ["this", "other", "phone"] {
         assert!(keep(unclear, &third).is_err(), "{unclear}");
     }
-    assert_eq!(third.choices()[0].0, "aside");
+    assert_eq!(third.choices(true)[0].0, "aside");
 }

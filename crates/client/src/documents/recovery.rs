@@ -193,12 +193,16 @@ pub struct ConflictDocument {
     /// Cause for which this device has not merged it, if it has tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unmerged: Option<String>,
+    /// The group of which the losing version holds one file without the others: it can be kept
+    /// beside it, and not put back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<String>,
 }
 
 impl From<&ListedConflict> for ConflictDocument {
     fn from(listed: &ListedConflict) -> Self {
-        let ListedConflict { conflict, here, unmerged } = listed.clone();
-        Self { conflict, here, unmerged }
+        let ListedConflict { conflict, here, unmerged, part_of } = listed.clone();
+        Self { conflict, here, unmerged, part_of }
     }
 }
 

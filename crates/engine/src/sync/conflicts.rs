@@ -9,6 +9,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::recovery::part_of;
 use super::session::Context;
 use super::{Engine, SyncError};
 use crate::fs::{self, At, found};
@@ -37,6 +38,10 @@ pub struct ListedConflict {
     /// Cause for which this device has not merged it with the version that stands, if it has tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unmerged: Option<String>,
+    /// The group of which the losing version holds one file without the others: it cannot be put
+    /// back, since it would not match them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<String>,
 }
 
 /// Text of a conflict's record.
@@ -82,6 +87,7 @@ impl Context {
             conflict: conflict.clone(),
             here: local.contains_key(id),
             unmerged: self.why_unmerged(conflict, snapshot),
+            part_of: part_of(conflict, snapshot).map(|(_, group)| group),
         };
         let known = snapshot.conflicts.iter();
         let mut all: BTreeMap<ConflictId, ListedConflict> =

@@ -35,6 +35,16 @@ pub enum Refusal {
         /// Cause.
         why: String,
     },
+    /// The version that was set aside is one file of a group, without the others.
+    #[error("conflict {} holds {path} without the other files of group {group}: put back alone it would not match them, so nothing was changed", .id.short())]
+    PartOf {
+        /// Conflict to decide.
+        id: ConflictId,
+        /// The file.
+        path: VaultPath,
+        /// Name of the group.
+        group: String,
+    },
     /// An item waits here for something else.
     #[error("{item} is not at rest, so nothing was changed: {why}")]
     NotAtRest {
@@ -176,6 +186,9 @@ impl Refusal {
             }
             Self::NotMerged { .. } => {
                 "`cogzy-vault conflicts show ID` tells how the two versions differ; keep one of them with `cogzy-vault conflicts resolve ID --keep this` (or other, both)"
+            }
+            Self::PartOf { .. } => {
+                "`cogzy-vault conflicts resolve ID --keep both` puts it beside the group, under a name that tells its origin; with --keep stands it is given up"
             }
             Self::NotAtRest { .. } => {
                 "`cogzy-vault sync` tells what it waits for; then run the same command again"

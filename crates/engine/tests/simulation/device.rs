@@ -72,8 +72,8 @@ pub struct Device {
     trace: Trace,
 }
 
-/// Logs that merge line by line.
-const LOGS: &str = "**/*.log";
+/// Files that merge line by line. A member of a group must not, whatever a pattern says.
+const LINES: [&str; 2] = ["**/*.log", "corpus/nodes.json"];
 
 fn filter(exclude: &[String]) -> Filter {
     Filter::new(&[], exclude).unwrap()
@@ -212,7 +212,7 @@ impl Device {
                 quiet: ["access_count", "updated_at"].map(ToOwned::to_owned).into(),
                 ..Rules::default()
             },
-            texts: Texts::new([&[LOGS.to_owned()], &[], &[]]).unwrap(),
+            texts: Texts::new([&LINES.map(ToOwned::to_owned), &[], &[]]).unwrap(),
             search: cogzy_engine::vault::validate::Search::Full,
             seen: None,
         };

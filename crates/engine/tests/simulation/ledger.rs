@@ -136,6 +136,17 @@ impl Ledger {
         self.unsent.insert((path.into(), digest));
     }
 
+    /// The user has saved over a version. The same bytes at the same place are no new version: what
+    /// a person has decided about them still holds.
+    pub fn saved(&mut self, path: &str, before: Option<Digest>, digest: Digest) {
+        let version = (path.to_owned(), digest);
+        let decided = before == Some(digest) && self.in_trash.contains(&version);
+        self.wrote(path, digest);
+        if decided {
+            self.in_trash.insert(version);
+        }
+    }
+
     /// A version stands here.
     pub fn held(&mut self, path: &str, digest: Digest) {
         self.held.insert((path.into(), digest));

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 
 use super::laid::Laid;
 use super::merge::{Clashes, STANDS, decided};
+use super::resolve::must_be_whole;
 use super::sets::Files;
 use super::{Rewrite, Stand};
 use crate::model::{CommitKind, Conflict, ConflictId, Entry, Item, LineMerge, VaultPath};
@@ -77,6 +78,7 @@ impl Session<'_> {
         head: &Stand,
         losing: Clashes,
     ) -> Result<BTreeSet<ConflictId>, SyncError> {
+        must_be_whole(conflict, head)?;
         let id = conflict.id;
         let unmerged = |why: String| SyncError::from(Refusal::NotMerged { id, why });
         let Some(how) = self.context.settings.texts.of(path) else {

@@ -30,5 +30,6 @@ pub(crate) use merge::Clashes;
 pub(crate) use merge_file::MergedFiles;
 pub use point::{Generation, GenerationError, Point};
 pub use reset::Reset;
+pub(super) use resolve::part_of;
 pub use rewrite::Rewritten;
 pub(crate) use rewrite::{Rewrite, Stand};

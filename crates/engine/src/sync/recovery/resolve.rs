@@ -70,6 +70,7 @@ fn wanted(decisions: &[Resolution], head: &Snapshot) -> Result<(Wanted, Vec<Vaul
         match keep {
             Keep::Remote => {}
             Keep::Mine => {
+                must_be_whole(conflict, head)?;
                 // Names beside the files are not of the item.
                 whole.retain(|path, _| names.contains(path) || head.groups.item(path) != conflict.item);
                 whole.extend(put_back(conflict, head));
@@ -90,6 +91,29 @@ pub(super) fn open_conflict(head: &Snapshot, id: ConflictId) -> Result<&Conflict
         (Some(conflict), _) => Ok(conflict),
         (None, Some(&keep)) => Err(Refusal::Decided { id, keep }),
         (None, None) => Err(Refusal::NoConflict(id)),
+    }
+}
+
+/// The group that the losing version holds a file of without being a version of that group. A
+/// program that writes on into a file after it was replaced leaves such a version: the other
+/// members' bytes of that moment are unknown.
+pub(in crate::sync) fn part_of<'a>(
+    conflict: &'a Conflict,
+    head: &Snapshot,
+) -> Option<(&'a VaultPath, String)> {
+    let group = |path| match head.groups.item(path) {
+        item if item == conflict.item => None,
+        Item::Group(name) => Some((path, name)),
+        Item::File(_) => None,
+    };
+    conflict.files.iter().find_map(|file| group(&file.path))
+}
+
+/// Refuses a version that would tear a group in two.
+pub(super) fn must_be_whole(conflict: &Conflict, head: &Snapshot) -> Result<(), Refusal> {
+    match part_of(conflict, head) {
+        Some((path, group)) => Err(Refusal::PartOf { id: conflict.id, path: path.clone(), group }),
+        None => Ok(()),
     }
 }
 
@@ -121,8 +145,7 @@ fn put_back(conflict: &Conflict, head: &Snapshot) -> Wanted {
 fn beside(conflict: &Conflict, head: &Snapshot, taken: &Wanted) -> Result<Wanted, Refusal> {
     let whence = whence(conflict);
     let role = |path| head.groups.find(path).map(|(_, role)| role);
-    let grouped = matches!(conflict.item, Item::Group(_));
-    let files = conflict.files.iter().filter(|file| !(grouped && role(&file.path) == Some(Role::Derived)));
+    let files = conflict.files.iter().filter(|file| role(&file.path) != Some(Role::Derived));
     let (mut wanted, mut taken) = (Wanted::new(), taken.clone());
     for (path, entry) in files.filter_map(|file| file.entry.map(|entry| (&file.path, entry))) {
         if head.tree.get(path) == Some(&entry) {

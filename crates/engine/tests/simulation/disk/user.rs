@@ -137,11 +137,11 @@ impl Site {
         let (Ok(slot), ino) = (self.state.slot(&fresh), self.state.add(FileKind::File, now)) else { return };
         self.state.change(vec![(slot, Some(ino))], true, now);
         self.write(ino, bytes.to_vec(), now);
-        self.release(path);
+        let before = self.release(path);
         // Where no file was, the rights of an earlier one are forgotten.
         self.ledger.modes.remove(path);
         rename(&mut self.state, &fresh, &target, true, now).unwrap();
-        self.ledger.wrote(path, Digest::of(bytes));
+        self.ledger.saved(path, before, Digest::of(bytes));
         if pipeline::is_member(path) {
             self.ledger.half_written = pipeline::left_half_written(self, &self.ledger.versions);
             pipeline::note_missing_index(self, now);
@@ -159,10 +159,10 @@ impl Site {
             return;
         }
         let bytes = change(&self.state.node(ino).bytes);
-        self.release(path);
+        let before = self.release(path);
         self.ledger.versions.add(&bytes, None);
         self.state.sync_path(&absolute(path));
-        self.ledger.wrote(path, Digest::of(&bytes));
+        self.ledger.saved(path, before, Digest::of(&bytes));
         self.write(ino, bytes, now);
     }
 
@@ -375,13 +375,12 @@ impl Site {
         }
     }
 
-    /// Notes that the user takes the file at `path`.
-    fn release(&mut self, path: &str) {
-        if let Some(ino) = self.file(path) {
-            let digest = self.digest(ino);
-            self.ledger.modes.remove(path);
-            self.ledger.released(path, digest);
-        }
+    /// Notes that the user takes the file at `path`. Returns its content.
+    fn release(&mut self, path: &str) -> Option<Digest> {
+        let digest = self.digest(self.file(path)?);
+        self.ledger.modes.remove(path);
+        self.ledger.released(path, digest);
+        Some(digest)
     }
 }
 

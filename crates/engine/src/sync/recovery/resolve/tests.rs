@@ -103,3 +103,24 @@ fn several_decisions_over_one_item_put_back_the_newest_version_and_stay_one_gene
     vault.conflicts.remove(&conflicts[1].id);
     assert!(matches!(super::wanted(&decisions, &vault), Err(Refusal::NoConflict(_))));
 }
+
+#[test]
+fn one_file_of_a_group_does_not_come_back_without_the_others() {
+    let mut vault = head(&[("corpus/nodes.json", "new"), ("vectors/nodes.npy", "new"), ("traces/a", "new")]);
+    let file = |name: &str| lost(Item::File(path(name)), &[(name, Some("old"))], "laptop");
+    for (conflict, group) in [
+        (file("corpus/nodes.json"), Some("nodes")),
+        (file("indexes/x"), Some("nodes")),
+        (file("traces/a"), None),
+        (lost(Item::Group("nodes".into()), &[("corpus/nodes.json", Some("old"))], "laptop"), None),
+        // The groups have changed since.
+        (lost(Item::Group("before".into()), &[("vectors/nodes.npy", Some("old"))], "laptop"), Some("nodes")),
+        (lost(Item::Group("before".into()), &[("traces/a", Some("old"))], "laptop"), None),
+    ] {
+        vault.conflicts = std::iter::once((conflict.id, conflict.clone())).collect();
+        let decide = |keep| wanted(&[Resolution { id: conflict.id, keep }], &vault);
+        assert_eq!(part_of(&conflict, &vault).map(|(_, group)| group).as_deref(), group);
+        assert_eq!(decide(Keep::Mine).is_err(), group.is_some(), "{conflict:?}");
+        assert!(decide(Keep::Both).is_ok() && decide(Keep::Remote).is_ok(), "{conflict:?}");
+    }
+}
