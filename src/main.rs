@@ -1,7 +1,5 @@
 //! The program: reads the command line, runs the verb, ends with its code.
 
-mod memory;
-
 use std::process::ExitCode;
 
 use clap::CommandFactory;
@@ -12,6 +10,7 @@ use cogzy_vault::cli::exit::Exit;
 use cogzy_vault::cli::output::Output;
 use cogzy_vault::cli::reference;
 use cogzy_vault::config::Environment;
+use cogzy_vault::memory;
 use cogzy_vault::telemetry::{self, Sinks};
 
 fn main() -> ExitCode {

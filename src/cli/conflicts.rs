@@ -270,7 +270,9 @@ fn show(app: &App, listed: &ListedConflict, looked: (&[FileComparison], &Sides),
         output.line(format!("    not merged: {why}"));
     }
     if let Some(group) = &listed.part_of {
-        output.line(format!("    not put back: it is one file of the memory {group:?}, without the others"));
+        output.line(format!(
+            "    not put back: it would stand without the other files of the memory {group:?}"
+        ));
     }
     let layout = app.layout();
     let version = |entry: Option<Entry>| match entry {
@@ -293,8 +295,9 @@ fn show(app: &App, listed: &ListedConflict, looked: (&[FileComparison], &Sides),
     }
     let id = conflict.id.short();
     let merges = match &conflict.item {
+        _ if listed.part_of.is_some() => None,
         Item::Group(_) => Some("memory by memory"),
-        Item::File(_) if listed.unmerged.is_some() || listed.part_of.is_some() => None,
+        Item::File(_) if listed.unmerged.is_some() => None,
         Item::File(path) => app.loaded.config.conflict.texts.of(path).map(|how| match how {
             LineMerge::Keys => "key by key",
             LineMerge::Append | LineMerge::Weave => "line by line",

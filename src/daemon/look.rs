@@ -2,12 +2,14 @@
 //! that were saved offline or in a pause. It decides nothing and asks the remote for nothing.
 
 use super::{Course, Daemon};
+use crate::memory;
 
 impl Daemon {
     /// Looks, and shows the files that wait.
     pub(super) async fn look(&mut self, course: &mut Course) {
         self.heart.works();
         let looked = self.engine.look_around(&self.watcher()).await;
+        memory::give_back();
         let now = self.clock.monotonic();
         self.board.update(|status| status.progress = None);
         match &looked {

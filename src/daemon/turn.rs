@@ -9,6 +9,7 @@ use super::scheduler::CycleOutcome;
 use super::{Course, Daemon, obey, show};
 use crate::control::board::Board;
 use crate::control::events::Events;
+use crate::memory;
 use cogzy_client::documents::{Problem, SyncDocument};
 use cogzy_engine::model::VaultPath;
 use cogzy_engine::sync::{Advice, Interrupt, Progress, Report, Request, SyncError, Watcher};
@@ -24,7 +25,7 @@ impl Daemon {
         places: Option<BTreeSet<VaultPath>>,
         settle: bool,
     ) -> Result<SyncDocument, Problem> {
-        let started = self.clock.monotonic();
+        let (started, whole) = (self.clock.monotonic(), places.is_none());
         self.heart.works();
         let (watcher, interrupt) = (self.watcher(), Interrupt::new(self.interrupt.subscribe()));
         self.engine.heed(interrupt.clone());
@@ -69,6 +70,10 @@ impl Daemon {
         let answer = self.show(course, request.ask, outcome, now, result);
         self.take_all(late, course);
         self.announce(course, &passing).await;
+        if whole {
+            // A look at everything needs much that nothing else does.
+            memory::give_back();
+        }
         answer
     }
 

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use cogzy_engine::model::{Group, Reason, Validate, VaultPath};
-use cogzy_engine::sync::{Point, Unwatched};
+use cogzy_engine::sync::{Point, Refusal, SyncError, Unwatched};
 use cogzy_testkit::fresh_folder;
 
+use crate::merge_by_hand::{put, ten, write};
 use crate::prune::Bucket;
 use crate::prune_forged::forge;
 use crate::support::device::{Device, groups};
@@ -93,4 +94,36 @@ async fn what_is_restored_while_a_change_of_groups_waits_moves_by_the_groups_of_
         assert_eq!(there(path), first[path], "{path}");
     }
     assert_ne!(state.groups.definitions(), groups(Validate::Off), "the change itself still waits");
+}
+
+/// What has left the group since, or belongs to another one, would be put back without the rest.
+#[tokio::test]
+async fn a_version_of_before_is_not_merged_once_the_groups_have_changed() {
+    let folder = fresh_folder();
+    let bucket = Bucket::new();
+    let mut one = bucket.device(folder.path(), "one").await;
+    let mut two = bucket.device(folder.path(), "two").await;
+    write(&one, &ten());
+    one.sync().await;
+    two.sync().await;
+    for (device, text) in [(&one, "of one"), (&two, "of two")] {
+        let mut memories = ten();
+        put(&mut memories, text, text, 7.0);
+        write(device, &memories);
+    }
+    one.sync().await;
+    assert_eq!(two.sync().await.conflicts.len(), 1);
+    let conflict = two.conflicts()[0].clone();
+    let mut changed = groups(Validate::Off);
+    changed[0].primary = vec!["corpus/nodes.json".into()];
+    forge(&bucket, |commit| commit.groups = Some(changed)).await;
+    let hold = two.sync().await.holds[0].id;
+    two.approve(hold);
+    two.sync().await;
+    let stands = two.files();
+    two.pass(std::time::Duration::from_secs(10));
+    let merged = two.engine().merge_conflict(conflict.id, true, &Unwatched).await;
+    let Err(SyncError::Refused(Refusal::NotMerged { why, .. })) = merged else { panic!("{merged:?}") };
+    assert!(why.contains("belong together in another way"), "{why}");
+    assert_eq!(two.files(), stands);
 }

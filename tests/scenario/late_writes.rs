@@ -63,7 +63,10 @@ async fn one_file_of_a_memory_is_never_put_back_alone() {
     assert_eq!((&conflict["item"]["file"], &conflict["part_of"]), (&CORPUS.into(), &"nodes".into()));
     let id = conflict["id"].as_str().unwrap();
     let shown = two.good(&["conflicts", "show", id]).await.stdout;
-    assert!(shown.contains("not put back: it is one file of the memory \"nodes\""), "{shown}");
+    assert!(
+        shown.contains("not put back: it would stand without the other files of the memory \"nodes\""),
+        "{shown}"
+    );
     for machine in [&two, &one] {
         for keep in ["aside", "merged"] {
             let refused = machine.run(&["conflicts", "resolve", id, "--keep", keep, "--yes"]).await;

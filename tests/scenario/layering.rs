@@ -36,6 +36,7 @@ const PROGRAM: Table<'_> = &[
             "cogzy_engine::sync",
             "cogzy_engine::vault",
             "control",
+            "memory",
             "service",
             "telemetry",
         ],

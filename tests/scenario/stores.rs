@@ -90,6 +90,26 @@ async fn a_bucket_with_object_lock_gets_the_md5_that_it_wants() {
     holds_with(Quirk::WantsMd5).await;
 }
 
+/// A large object has no MD5 at first, since the signature covers its bytes.
+#[tokio::test]
+async fn a_store_that_wants_the_md5_of_large_objects_says_so_once() {
+    for wants in [Quirk::WantsMd5, Quirk::WantsMd5Curtly] {
+        let server = S3Server::start().await;
+        let remote = remote(&server).await;
+        let large = Bytes::from(noise("a pack", 2 << 20));
+        server.play(Quirk::WantsSignedBodies);
+        server.play(Quirk::NoOtherChecksums);
+        remote.put("a", large.clone()).await.unwrap();
+        assert_eq!(server.requests("PutObject"), 1);
+        server.play(wants);
+        for (key, requests) in [("b", 3), ("c", 4)] {
+            remote.put(key, large.clone()).await.unwrap();
+            assert_eq!(server.requests("PutObject"), requests, "{wants:?}");
+            assert!(remote.get(key, Span::UpTo(2 << 20)).await.unwrap() == large);
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_store_without_newer_checksums_gets_none() {
     holds_with(Quirk::NoOtherChecksums).await;

@@ -9,7 +9,7 @@
 //! An answer to a HEAD has no body, so a missing bucket looks like a missing object.
 
 use std::fmt;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
@@ -43,12 +43,20 @@ use line::{Call, Line};
 pub use tls::CaFile;
 use whole::Whole;
 
+/// Bytes from which on an object is sent without Content-MD5, until a store wants it: the signature
+/// covers the body's SHA-256, and of all that an upload computes MD5 takes longest. Not every
+/// gateway compares that digest. So where bytes could change on the way, all objects have both.
+const LARGE: usize = 1 << 20;
+
 /// A bucket, below a prefix.
 pub struct S3Remote {
     url: BucketUrl,
     line: Line,
     /// False once the store has answered that it deletes no more than one object at once.
     batches: AtomicBool,
+    /// True once a large object did not get through without Content-MD5. Whatever the cause was, and
+    /// a store that wants the header may end the connection at once, all have it from then on.
+    wants_md5: AtomicBool,
 }
 
 impl fmt::Debug for S3Remote {
@@ -66,7 +74,8 @@ impl S3Remote {
     /// `Unconfigured` if the options do not tell which endpoint to use.
     pub async fn open(url: &BucketUrl, options: &S3Options) -> Result<Self, RemoteError> {
         let line = Line::open(url, options).await?;
-        Ok(Self { url: url.clone(), line, batches: AtomicBool::new(true) })
+        let (batches, wants_md5) = (AtomicBool::new(true), AtomicBool::new(false));
+        Ok(Self { url: url.clone(), line, batches, wants_md5 })
     }
 
     fn full(&self, key: &str) -> String {
@@ -82,6 +91,20 @@ impl S3Remote {
         let endpoint = self.line.endpoint();
         call.error(RemoteErrorKind::WrongEndpoint)
             .because(format!("{endpoint} does not answer like an S3 store: {missing}"))
+    }
+
+    async fn put_once(&self, key: &str, body: Bytes, with_md5: bool) -> Result<(), RemoteError> {
+        let call = Call { length: body.len() as u64, ..Call::new("put", key) };
+        let ask = self.line.ask(call, |client, watch| {
+            let request = client.put_object().bucket(self.url.bucket()).key(self.full(key));
+            let request = request.set_content_md5(with_md5.then(|| content_md5(&body)));
+            let request = request.body(ByteStream::from(body.clone())).customize();
+            request.interceptor(Cap::PARSED).interceptor(watch.with(body)).send()
+        });
+        match ask.await?.e_tag() {
+            Some(_) => Ok(()),
+            None => Err(self.not_s3(call, "it took the object without an ETag")),
+        }
     }
 
     /// Reads the body of a GET. A store may send more than was asked for, or without an end. Where
@@ -131,16 +154,15 @@ impl Remote for S3Remote {
     }
 
     async fn put(&self, key: &str, body: Bytes) -> Result<(), RemoteError> {
-        let call = Call { length: body.len() as u64, ..Call::new("put", key) };
-        let ask = self.line.ask(call, |client, watch| {
-            let request = client.put_object().bucket(self.url.bucket()).key(self.full(key));
-            let request = request.content_md5(content_md5(&body));
-            let request = request.body(ByteStream::from(body.clone())).customize();
-            request.interceptor(Cap::PARSED).interceptor(watch.with(body)).send()
-        });
-        match ask.await?.e_tag() {
-            Some(_) => Ok(()),
-            None => Err(self.not_s3(call, "it took the object without an ETag")),
+        let sure = || near::keeps_bytes(&self.line.endpoint());
+        let with_md5 = body.len() < LARGE || self.wants_md5.load(Ordering::Relaxed) || !sure();
+        match self.put_once(key, body.clone(), with_md5).await {
+            Err(error) if !with_md5 => {
+                self.wants_md5.store(true, Ordering::Relaxed);
+                // Nobody else makes a refused call again, and stores word this refusal as they like.
+                if error.kind.retryable() { Err(error) } else { self.put_once(key, body, true).await }
+            }
+            done => done,
         }
     }
 

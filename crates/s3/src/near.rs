@@ -14,6 +14,19 @@ pub(crate) fn is_exposed(endpoint: &str) -> bool {
     !is_near(host(endpoint.get(rest.len()..).unwrap_or_default()))
 }
 
+/// True if bytes cannot change unnoticed on their way to an endpoint: they are encrypted, or do not
+/// leave this machine.
+pub(crate) fn keeps_bytes(endpoint: &str) -> bool {
+    match endpoint.split_once("://") {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => {
+            let host = host(rest);
+            host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        }
+        Some((scheme, _)) => scheme.eq_ignore_ascii_case("https"),
+        None => false,
+    }
+}
+
 /// The host of `host:port/path` or `[v6]:port`.
 fn host(authority: &str) -> &str {
     let authority = authority.split('/').next().unwrap_or_default();

@@ -24,6 +24,10 @@ pub enum Quirk {
     TotalKeyCount,
     /// PUT without Content-MD5 or a checksum is refused, as under Object Lock.
     WantsMd5,
+    /// The same, in the words of a refusal for lack of rights.
+    WantsMd5Curtly,
+    /// PUT is refused whose signature does not cover the body.
+    WantsSignedBodies,
     /// Checksums other than Content-MD5 are refused.
     NoOtherChecksums,
     /// Versions cannot be listed.
@@ -112,6 +116,14 @@ pub fn refusal(quirks: &[Quirk], operation: &str, headers: &HeaderMap) -> Option
             S3ErrorCode::InvalidRequest,
             "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters",
         );
+    }
+    if put && quirks.contains(&Quirk::WantsMd5Curtly) && !headers.contains_key("content-md5") {
+        return refuse(S3ErrorCode::AccessDenied, "Access Denied");
+    }
+    let signed = |digest: &[u8]| digest.len() == 64 && digest.iter().all(u8::is_ascii_hexdigit);
+    let covers = headers.get("x-amz-content-sha256").is_some_and(|value| signed(value.as_bytes()));
+    if put && quirks.contains(&Quirk::WantsSignedBodies) && !covers {
+        return refuse(S3ErrorCode::InvalidRequest, "the body is not signed");
     }
     if put && quirks.contains(&Quirk::NoOtherChecksums) && checksum {
         return refuse(S3ErrorCode::SignatureDoesNotMatch, "the signature does not match");

@@ -6,13 +6,16 @@
 //! Invariants:
 //! - A chunk that [`Ingested`] names is known to the vault or is in a pack of this run.
 //! - Each chunk goes into at most one pack of a run.
-//! - Memory is bounded by one pack, a few chunks and a megabyte of lists, plus 32 bytes per new
-//!   chunk of the run.
+//! - Memory is bounded by one pack, four batches of chunks for each thread that encodes, and a
+//!   megabyte of lists, plus 32 bytes per new chunk of the run.
 //! - A file that fails midway, or a crash, leaves unused chunks, which are harmless.
+
+mod helpers;
 
 use std::collections::HashSet;
 use std::io::{self, Read};
 
+use self::helpers::{Batch, Helpers};
 use super::chunk::{BadChunkParams, Cutter};
 use super::codec::{CodecError, Encoder};
 use super::pack::{FinishedPack, PACK_TARGET, PackBuilder, PackError};
@@ -31,8 +34,6 @@ pub struct Ingested {
     pub content: Content,
     /// Recipe of the file. `None` if the file is empty or has one chunk.
     pub recipe: Option<Recipe>,
-    /// Number of bytes added to packs, as stored. 0 if the vault had all chunks.
-    pub new_bytes: u64,
     /// Chunks of the file and of its recipe, for a file that has several; empty if they are more
     /// than 65,536.
     pub chunks: Vec<Digest>,
@@ -110,9 +111,10 @@ where
             known,
             sink,
             target: Box::new(|| PACK_TARGET),
+            helpers: Helpers::new(0),
+            batch: Batch::default(),
             open: None,
             packed: HashSet::new(),
-            stored: 0,
             over: false,
         };
         Ok(Self { cutter: Cutter::new(params)?, packer })
@@ -125,13 +127,19 @@ where
         self
     }
 
+    /// Lets up to so many other threads encode chunks, if there are many. The packs are the same.
+    #[must_use]
+    pub fn with_helpers(mut self, most: usize) -> Self {
+        self.packer.helpers = Helpers::new(most);
+        self
+    }
+
     /// Ingests all bytes of `source`.
     ///
     /// # Errors
     /// If the source fails, or a full pack cannot be handed over.
     pub fn add(&mut self, source: impl Read) -> Result<Ingested, IngestError<E>> {
         let Self { cutter, packer } = self;
-        let before = packer.stored;
         let mut chunks = cutter.cut(source);
         let (mut whole, mut size) = (blake3::Hasher::new(), 0_u64);
         let (mut recipe, mut count) = (RecipeBuilder::default(), 0_u64);
@@ -165,13 +173,7 @@ where
         if named.len() > MOST_NAMED || count < 2 {
             named.clear();
         }
-        Ok(Ingested {
-            content,
-            recipe,
-            new_bytes: packer.stored - before,
-            chunks: named,
-            lists: lists.stored,
-        })
+        Ok(Ingested { content, recipe, chunks: named, lists: lists.stored })
     }
 
     /// True if a chunk need not be stored any more.
@@ -184,6 +186,10 @@ where
     /// # Errors
     /// If it cannot be handed over.
     pub fn finish(mut self) -> Result<(), IngestError<E>> {
+        if self.packer.over {
+            return Err(IngestError::Over);
+        }
+        self.packer.pack_rest()?;
         self.packer.flush()
     }
 }
@@ -234,11 +240,12 @@ struct Packer<'a, K, S> {
     known: K,
     sink: S,
     target: Box<dyn Fn() -> usize + 'a>,
+    helpers: Helpers,
+    /// Chunks for the next helper.
+    batch: Batch,
     open: Option<PackBuilder>,
     /// Chunks in this run's packs.
     packed: HashSet<Digest>,
-    /// Stored size of these chunks, in bytes.
-    stored: u64,
     over: bool,
 }
 
@@ -256,29 +263,66 @@ where
         if self.packed.contains(&id) || (self.known)(&id) {
             return Ok(id);
         }
-        let (codec, stored) = self.encoder.encode(chunk)?;
-        let pack =
-            self.open.get_or_insert_with(|| PackBuilder::new(PackId::from_bytes(random(self.entropy))));
-        pack.push(id, chunk.len(), codec, stored)?;
-        self.stored += stored.len() as u64;
         self.packed.insert(id);
-        if pack.size() >= (self.target)() {
-            self.flush()?;
+        self.batch.push(id, chunk);
+        let done = self.hand_on();
+        self.over = done.is_err();
+        done.map(|()| id)
+    }
+
+    /// Packs the batch, or gives it to a helper once it is full.
+    fn hand_on(&mut self) -> Result<(), IngestError<E>> {
+        if !self.helpers.any() || self.batch.is_full() && !self.helpers.is_next_there() {
+            return self.pack_rest();
         }
-        Ok(id)
+        if self.batch.is_full() {
+            if self.helpers.all_busy() {
+                self.take_from_helper()?;
+            }
+            let next = self.helpers.batch();
+            self.helpers.give(std::mem::replace(&mut self.batch, next))?;
+        }
+        Ok(())
+    }
+
+    /// Packs all chunks that were put.
+    fn pack_rest(&mut self) -> Result<(), IngestError<E>> {
+        while self.helpers.at_work() {
+            self.take_from_helper()?;
+        }
+        let mut batch = std::mem::take(&mut self.batch);
+        batch.encode(&mut self.encoder)?;
+        self.batch = self.pack(batch)?;
+        Ok(())
+    }
+
+    fn take_from_helper(&mut self) -> Result<(), IngestError<E>> {
+        if let Some(batch) = self.helpers.take()? {
+            let packed = self.pack(batch)?;
+            self.helpers.give_back(packed);
+        }
+        Ok(())
+    }
+
+    /// Packs a batch that is encoded. Returns it empty.
+    fn pack(&mut self, mut batch: Batch) -> Result<Batch, IngestError<E>> {
+        for (id, len, codec, stored) in batch.encoded() {
+            let new = || PackBuilder::new(PackId::from_bytes(random(self.entropy)));
+            let pack = self.open.get_or_insert_with(new);
+            pack.push(id, len, codec, stored)?;
+            if pack.size() >= (self.target)() {
+                self.flush()?;
+            }
+        }
+        batch.clear();
+        Ok(batch)
     }
 
     fn flush(&mut self) -> Result<(), IngestError<E>> {
-        if self.over {
-            return Err(IngestError::Over);
+        match self.open.take().and_then(PackBuilder::finish) {
+            Some(pack) => (self.sink)(pack).map_err(IngestError::Sink),
+            None => Ok(()),
         }
-        let Some(pack) = self.open.take().and_then(PackBuilder::finish) else {
-            return Ok(());
-        };
-        (self.sink)(pack).map_err(|error| {
-            self.over = true;
-            IngestError::Sink(error)
-        })
     }
 }
 

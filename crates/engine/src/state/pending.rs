@@ -25,7 +25,9 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// Reads the pending commit, if there is one.
+    /// Reads the pending commit, if there is one. It is on the disk for good from then on: the
+    /// process that wrote it may have ended, or failed, just before its name was, and the PUT that
+    /// follows must not be forgotten by a power cut.
     ///
     /// # Errors
     /// If the file is damaged or the disk fails.
@@ -35,7 +37,9 @@ impl Pending {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(RecordError::io(path, error)),
         };
-        Self::parse(path, &bytes).map(Some)
+        let pending = Self::parse(path, &bytes)?;
+        sync_folder(fs, path)?;
+        Ok(Some(pending))
     }
 
     fn parse(path: &Path, bytes: &[u8]) -> Result<Self, RecordError> {
@@ -70,10 +74,12 @@ impl Pending {
     pub fn clear(fs: &dyn Fs, path: &Path) -> Result<(), RecordError> {
         match fs.remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(RecordError::io(path, error)),
-            _ => path
-                .parent()
-                .map_or(Ok(()), |folder| fs.sync_dir(folder))
-                .map_err(|error| RecordError::io(path, error)),
+            _ => sync_folder(fs, path),
         }
     }
+}
+
+fn sync_folder(fs: &dyn Fs, path: &Path) -> Result<(), RecordError> {
+    let synced = path.parent().map_or(Ok(()), |folder| fs.sync_dir(folder));
+    synced.map_err(|error| RecordError::io(path, error))
 }

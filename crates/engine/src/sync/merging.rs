@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cycle::Survey;
 use super::lineage::{bringer, loser};
-use super::recovery::{Clashes, MergedFiles, Rewrite, Stand};
+use super::recovery::{Clashes, MergedFiles, Rewrite, Stand, part_of};
 use super::report::{Trouble, Weight};
 use super::session::{Context, Session};
 use super::{Merge, Past, Refusal, SyncError, served};
@@ -251,6 +251,7 @@ impl Context {
     /// merge them.
     fn to_merge<'a>(&'a self, head: &'a Snapshot) -> impl Iterator<Item = &'a Conflict> {
         let open = head.conflicts.values().filter(|conflict| self.settings.can_merge(&conflict.item));
+        let open = open.filter(|conflict| part_of(conflict, head).is_none());
         open.filter(|conflict| self.why_unmerged(conflict, head).is_none())
     }
 

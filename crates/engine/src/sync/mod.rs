@@ -100,7 +100,7 @@ pub struct Settings {
     pub brakes: Brakes,
     /// Size of the commits of a push.
     pub limits: Limits,
-    /// Number of files hashed at once.
+    /// Number of files hashed at once, and of threads that encode chunks, up to four.
     pub threads: NonZeroUsize,
     /// Time for which displaced files stay in the trash.
     pub trash: Duration,

@@ -188,7 +188,7 @@ impl Refusal {
                 "`cogzy-vault conflicts show ID` tells how the two versions differ; keep one of them with `cogzy-vault conflicts resolve ID --keep this` (or other, both)"
             }
             Self::PartOf { .. } => {
-                "`cogzy-vault conflicts resolve ID --keep both` puts it beside the group, under a name that tells its origin; with --keep stands it is given up"
+                "`cogzy-vault conflicts resolve ID --keep both` puts it beside the group, under a name that tells its origin (an index is not kept: it is computed again); with --keep stands it is given up. Before `--all`, decide this one"
             }
             Self::NotAtRest { .. } => {
                 "`cogzy-vault sync` tells what it waits for; then run the same command again"

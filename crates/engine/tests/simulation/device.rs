@@ -297,6 +297,7 @@ impl Device {
     fn tell(&self, outcome: &Outcome) {
         match outcome {
             Outcome::Done(report) => {
+                self.disk.site().note_carried_out();
                 self.trace.note(format_args!(
                     "{} cycle: generation {}, {} sent, {} fetched, {} deleted here, {} there, {} conflicts, {} holds",
                     self.name,
@@ -381,7 +382,9 @@ impl Device {
         let (yes, no) = if approve { (vec![hold], vec![]) } else { (vec![], vec![hold]) };
         // Either way something that was agreed on, or a local version, makes way on purpose.
         site.ledger.trash_is_enough_for_all();
-        site.ledger.excused |= !approve;
+        if !approve {
+            site.ledger.reject();
+        }
         drop(site);
         self.trace.note(format_args!("{} decides {hold}: {approve}", self.name));
         self.trace.mark(if approve { "hold approved" } else { "hold rejected" });

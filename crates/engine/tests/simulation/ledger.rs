@@ -58,6 +58,8 @@ pub struct Ledger {
     owed: BTreeSet<(String, Digest)>,
     /// Versions among these for which a place in the trash is enough.
     in_trash: BTreeSet<(String, Digest)>,
+    /// Versions that were owed when a person rejected something, until that is carried out.
+    rejected: BTreeSet<(String, Digest)>,
     /// Versions written that no commit of this device has carried yet.
     unsent: BTreeSet<(String, Digest)>,
     /// Rights that the user gave to files, by path.
@@ -139,12 +141,23 @@ impl Ledger {
     /// The user has saved over a version. The same bytes at the same place are no new version: what
     /// a person has decided about them still holds.
     pub fn saved(&mut self, path: &str, before: Option<Digest>, digest: Digest) {
-        let version = (path.to_owned(), digest);
-        let decided = before == Some(digest) && self.in_trash.contains(&version);
         self.wrote(path, digest);
-        if decided {
+        let version = (path.to_owned(), digest);
+        if before == Some(digest) && self.rejected.contains(&version) {
             self.in_trash.insert(version);
         }
+    }
+
+    /// A person decides something the other way. Every version that is owed now may end in the
+    /// trash, until that is carried out.
+    pub fn reject(&mut self) {
+        self.excused = true;
+        self.rejected.clone_from(&self.owed);
+    }
+
+    /// What a person has rejected is carried out.
+    pub fn carried_out(&mut self) {
+        self.rejected.clear();
     }
 
     /// A version stands here.

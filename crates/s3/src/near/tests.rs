@@ -29,3 +29,18 @@ fn what_is_near_may_be_asked_over_plain_http_and_the_rest_may_not() {
         assert!(is_exposed(far), "{far}");
     }
 }
+
+#[test]
+fn bytes_are_kept_over_tls_and_within_this_machine() {
+    for sure in
+        ["https://s3.example.com", "HTTPS://minio:9000", "http://localhost:9000", "http://127.0.0.1:3900"]
+    {
+        assert!(keeps_bytes(sure), "{sure}");
+    }
+    assert!(keeps_bytes("http://[::1]:9000/path"));
+    for unsure in
+        ["http://192.168.1.20", "http://nas.local:9000", "http://localhost.example.com", "s3://bucket/"]
+    {
+        assert!(!keeps_bytes(unsure), "{unsure}");
+    }
+}

@@ -29,18 +29,28 @@ struct Vault {
 
 impl Vault {
     fn add(&mut self, target: usize, files: &[&[u8]]) -> Vec<Ingested> {
+        self.add_with(0, target, files)
+    }
+
+    fn add_with(&mut self, helpers: usize, target: usize, files: &[&[u8]]) -> Vec<Ingested> {
         let mut packs = Vec::new();
         let sink = |pack| {
             packs.push(pack);
             Ok::<_, Infallible>(())
         };
         let run = Ingest::new(PARAMS, &self.entropy, |id| self.index.contains(id), sink).unwrap();
-        let mut run = run.with_pack_target(move || target);
+        let mut run = run.with_helpers(helpers).with_pack_target(move || target);
         let added: Vec<Ingested> = files.iter().map(|file| run.add(*file).unwrap()).collect();
         run.finish().unwrap();
         packs.iter().for_each(|pack| self.index.insert(pack.info.clone()));
         self.packs.extend(packs);
         added
+    }
+
+    /// Stored bytes of all chunks.
+    fn stored(&self) -> u64 {
+        let all = self.packs.iter().flat_map(|pack| &pack.info.chunks);
+        all.map(|slot| u64::from(slot.stored)).sum()
     }
 
     fn chunk(&self, id: &Digest) -> Result<Vec<u8>, ContentError> {
@@ -86,14 +96,16 @@ fn restored_files_equal_the_ingested_ones() {
         assert_eq!(added.content, Content { digest: Digest::of(file), size: file.len() as u64 });
         assert_eq!(vault.restore(added), *file);
     }
-    assert_eq!((added[0].recipe.as_ref(), added[0].new_bytes), (None, 0), "an empty file has no chunk");
-    assert_eq!((added[1].recipe.as_ref(), added[1].new_bytes), (None, 1), "a small file is one chunk");
+    assert_eq!(added[0].recipe, None, "an empty file has no chunk");
+    assert_eq!(added[1].recipe, None, "a small file is one chunk");
     assert_eq!(
         added[3].recipe.as_ref().map(|recipe| recipe.depth),
         Some(1),
         "the list of a long file is cut"
     );
-    assert_eq!(added[5], Ingested { new_bytes: 0, ..added[3].clone() }, "the same file again adds nothing");
+    assert_eq!(added[5], added[3], "the same file again is cut alike");
+    let stored = vault.stored();
+    assert_eq!((vault.add(50_000, &files), vault.stored()), (added, stored), "known files add nothing");
 }
 
 #[test]
@@ -117,20 +129,21 @@ fn small_files_share_a_pack_and_known_files_make_none() {
     let mut vault = Vault::default();
     vault.add(1 << 20, &files);
     assert_eq!(vault.packs.len(), 1);
-    let again = vault.add(1 << 20, &files);
+    vault.add(1 << 20, &files);
     assert_eq!(vault.packs.len(), 1);
-    assert!(again.iter().all(|added| added.new_bytes == 0));
 }
 
 #[test]
 fn one_changed_row_adds_a_few_chunks() {
     let mut rows = unit_rows("row", 200, 384);
     let mut vault = Vault::default();
-    let whole = vault.add(1 << 20, &[&rows])[0].new_bytes;
+    vault.add(1 << 20, &[&rows]);
+    let whole = vault.stored();
     let row = 100 * 384 * 4;
     rows[row..row + 384 * 4].copy_from_slice(&unit_rows("another", 1, 384));
     let added = vault.add(1 << 20, &[&rows]);
-    assert!(added[0].new_bytes * 10 < whole, "{} of {whole} bytes are new", added[0].new_bytes);
+    let new = vault.stored() - whole;
+    assert!(new * 10 < whole, "{new} of {whole} bytes are new");
     assert_eq!(vault.restore(&added[0]), rows);
 }
 
@@ -169,14 +182,34 @@ fn a_failing_source_does_not_affect_other_files() {
 
 #[test]
 fn a_lost_pack_ends_the_run() {
-    let (data, entropy) = (noise("lost", 30_000), Counter::default());
-    let sink = |_: FinishedPack| Err("the disk is full");
-    let run = Ingest::new(PARAMS, &entropy, |_: &Digest| false, sink).unwrap();
-    let mut run = run.with_pack_target(|| 10_000);
-    assert!(matches!(run.add(data.as_slice()), Err(IngestError::Sink("the disk is full"))));
-    // All chunks of the lost pack would count as packed.
-    assert!(matches!(run.add(&data[..100]), Err(IngestError::Over)));
-    assert!(matches!(run.finish(), Err(IngestError::Over)));
+    for helpers in [0, 2] {
+        let (data, entropy) = (noise("lost", 3_000_000), Counter::default());
+        let sink = |_: FinishedPack| Err("the disk is full");
+        let run = Ingest::new(PARAMS, &entropy, |_: &Digest| false, sink).unwrap();
+        let mut run = run.with_helpers(helpers).with_pack_target(|| 10_000);
+        assert!(matches!(run.add(data.as_slice()), Err(IngestError::Sink("the disk is full"))));
+        // All chunks of the lost pack would count as packed.
+        assert!(matches!(run.add(&data[..100]), Err(IngestError::Over)));
+        assert!(matches!(run.finish(), Err(IngestError::Over)));
+    }
+}
+
+#[test]
+fn the_packs_are_the_same_whatever_number_of_helpers() {
+    let (rows, json, noise) = (unit_rows("by", 200, 1536), json_nodes("by", 5_000), noise("by", 900_000));
+    let small: Vec<Vec<u8>> = (0..2_000).map(|n| format!("trace {n}").into_bytes()).collect();
+    let files = [&json, &rows, &noise, &rows].into_iter().chain(&small);
+    let files: Vec<&[u8]> = files.map(Vec::as_slice).collect();
+    let by = |helpers| {
+        let mut vault = Vault::default();
+        let added = vault.add_with(helpers, 300_000, &files);
+        (added, vault.packs)
+    };
+    let alone = by(0);
+    assert!(alone.1.len() > 3, "{}", alone.1.len());
+    for helpers in 1..4 {
+        assert!(by(helpers) == alone, "{helpers} helpers pack otherwise");
+    }
 }
 
 proptest! {
@@ -185,18 +218,17 @@ proptest! {
     fn any_files_are_restored_from_packs_of_any_size(
         files in prop::collection::vec(("[ab]", 0_usize..20_000), 1..8),
         target in 0_usize..30_000,
+        helpers in 0_usize..4,
     ) {
         let files: Vec<Vec<u8>> = files.iter().map(|(seed, length)| noise(seed, *length)).collect();
         let files: Vec<&[u8]> = files.iter().map(Vec::as_slice).collect();
         let mut vault = Vault::default();
-        let added = vault.add(target, &files);
+        let added = vault.add_with(helpers, target, &files);
         for (file, added) in files.iter().zip(&added) {
             prop_assert_eq!(&vault.restore(added), file);
         }
         let all = vault.packs.iter().flat_map(|pack| &pack.info.chunks);
         let ids: BTreeSet<Digest> = all.clone().map(|slot| slot.id).collect();
-        prop_assert_eq!(ids.len(), all.clone().count(), "a chunk was stored twice");
-        let new: u64 = added.iter().map(|added| added.new_bytes).sum();
-        prop_assert_eq!(new, all.map(|slot| u64::from(slot.stored)).sum::<u64>());
+        prop_assert_eq!(ids.len(), all.count(), "a chunk was stored twice");
     }
 }

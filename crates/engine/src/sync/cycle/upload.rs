@@ -26,6 +26,8 @@ use crate::sync::{Interrupt, Progress, SyncError, joined};
 
 /// Packs under way at once: this bounds the memory of a large push.
 pub(crate) const PACKS_IN_FLIGHT: usize = 3;
+/// Threads that encode beside the one that reads and cuts, which is slower than so many.
+const MOST_HELPERS: usize = 3;
 
 /// Contents and chunks that need not be uploaded.
 pub(crate) struct Known<'a> {
@@ -90,6 +92,8 @@ pub(crate) struct Uploads {
     /// Stored bytes of a pack that is kept for the commit, at most.
     keeping: u64,
     kept: Arc<std::sync::Mutex<Option<FinishedPack>>>,
+    /// Threads that may encode beside the one that reads.
+    helpers: usize,
 }
 
 #[derive(Default)]
@@ -103,7 +107,8 @@ impl Uploads {
     pub(crate) fn new(context: &Context) -> Self {
         let Context { ports, interrupt, uplink, .. } = context;
         let (remote, database) = (Arc::clone(&ports.remote), Arc::clone(&ports.database));
-        Self::over(remote, database, uplink, Arc::clone(&ports.clock), interrupt.clone())
+        let helpers = MOST_HELPERS.min(context.settings.threads.get() - 1);
+        Self { helpers, ..Self::over(remote, database, uplink, Arc::clone(&ports.clock), interrupt.clone()) }
     }
 
     fn over(
@@ -116,7 +121,7 @@ impl Uploads {
         uplink.run_begins();
         let (state, in_flight, uplink) = (Arc::default(), Arc::default(), uplink.clone());
         let kept = Arc::default();
-        Self { remote, database, state, in_flight, interrupt, uplink, clock, keeping: 0, kept }
+        Self { remote, database, state, in_flight, interrupt, uplink, clock, keeping: 0, kept, helpers: 0 }
     }
 
     /// Keeps one pack of at most so many stored bytes for the commit that it belongs to.
@@ -267,7 +272,7 @@ impl<'a> Run<'a> {
         let ingest = Ingest::new(params, entropy, known, sink)
             .map_err(|error| SyncError::Upload(error.to_string()))?;
         let uplink = uploads.uplink.clone();
-        let ingest = ingest.with_pack_target(move || uplink.pack_target());
+        let ingest = ingest.with_helpers(uploads.helpers).with_pack_target(move || uplink.pack_target());
         Ok(Self { ingest, remote, index, uploads, relied: Vec::new(), doubtful, resumes })
     }
 

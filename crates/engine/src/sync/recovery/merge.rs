@@ -32,6 +32,9 @@ use crate::vault::validate::Kind;
 /// change of the item the conflict is merged.
 pub(super) const STANDS: &str = "it is the version that stands";
 
+/// Cause for which no version of before is merged once the groups have changed.
+const REGROUPED: &str = "since it was set aside, its files have come to belong together in another way";
+
 /// Treatment of entries that both versions changed. Those of the version that stands win.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Clashes {
@@ -128,6 +131,10 @@ impl Session<'_> {
         let Item::Group(name) = &conflict.item else {
             return Err(Refusal::NotMerged { id, why: format!("{} is a single file", conflict.item) }.into());
         };
+        // What is of another item now would be put back without the rest of that one.
+        if conflict.files.iter().any(|file| head.groups.item(&file.path) != conflict.item) {
+            return Err(Refusal::NotMerged { id, why: REGROUPED.to_owned() }.into());
+        }
         let Common { bases, seen, unrelated, continued, gone } = self.common_version(conflict, head).await?;
         let entries = |files: &[Kept]| -> Files {
             files.iter().filter_map(|file| Some((file.path.clone(), file.entry?))).collect()

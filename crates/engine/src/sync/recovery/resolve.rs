@@ -152,7 +152,8 @@ fn beside(conflict: &Conflict, head: &Snapshot, taken: &Wanted) -> Result<Wanted
             continue; // The same version stands already: nothing to keep beside it.
         }
         let is_taken = head.tree.contains_key(path) || taken.contains_key(path);
-        let told = path.file_name().contains(&format!("({whence}")) && !is_taken;
+        let alone = head.groups.find(path).is_none();
+        let told = alone && !is_taken && path.file_name().contains(&format!("({whence}"));
         let name = if told { Some(path.clone()) } else { free_name(path, &whence, head, &taken) };
         let name = name.ok_or_else(|| Refusal::NoPlaceBeside(path.clone()))?;
         taken.insert(name.clone(), Some(entry));

@@ -2,6 +2,7 @@
 //! synced, fails and fills up on demand, and lets the user in between any two calls.
 
 mod content;
+mod decided;
 mod fs;
 mod handles;
 mod mounts;
