@@ -6,7 +6,7 @@
 //! looks at them on one thread and reads the log on another, held 570 MB instead of 450. So there is
 //! one heap, and free memory at its end is returned at once. Threads that share it cost a twentieth
 //! of a run with nothing to do over 100,000 files, and nothing that could be measured elsewhere.
-//! What is free in its middle stays, a third of all after a whole look at 100,000 files: a daemon
+//! Free memory in its middle stays, a third of all after a whole look at 100,000 files: a daemon
 //! gives it back after that.
 //!
 //! Keys of the bucket are in it, so nobody gets it in a core file, and no other process of the user

@@ -48,17 +48,13 @@ impl Sides {
         let of = self.stands.as_ref().map(|made| format!(", of {}", made.device)).unwrap_or_default();
         let stands = format!("the version that stands{of}");
         let both = ("both", "the one set aside is put beside the one that stands".to_owned());
-        let (to_lost, to_stands) = match self.keep_this() {
-            Some(Keep::Mine) => ("this", "other"),
-            Some(_) => ("other", "this"),
-            None => ("aside", "stands"),
+        let (lost, stands) = (returns.then_some(lost), Some(stands));
+        let one = match self.keep_this() {
+            Some(Keep::Mine) => [("this", lost), ("other", stands)],
+            Some(_) => [("this", stands), ("other", lost)],
+            None => [("aside", lost), ("stands", stands)],
         };
-        let lost = returns.then_some((to_lost, lost));
-        let mut all: Vec<_> = lost.into_iter().chain([(to_stands, stands)]).collect();
-        // The version of this device comes first.
-        all.sort_by_key(|(version, _)| *version == "other");
-        all.push(both);
-        all
+        one.into_iter().filter_map(|(version, what)| Some((version, what?))).chain([both]).collect()
     }
 
     /// The decision for this device's version; none where it made neither or both.

@@ -159,7 +159,7 @@ impl Remote for S3Remote {
         match self.put_once(key, body.clone(), with_md5).await {
             Err(error) if !with_md5 => {
                 self.wants_md5.store(true, Ordering::Relaxed);
-                // Nobody else makes a refused call again, and stores word this refusal as they like.
+                // `Retry` makes no refused call again, and stores word this refusal as they like.
                 if error.kind.retryable() { Err(error) } else { self.put_once(key, body, true).await }
             }
             done => done,

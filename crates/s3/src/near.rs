@@ -8,23 +8,24 @@ const PRIVATE_ENDS: [&str; 7] = [".localhost", ".local", ".lan", ".internal", ".
 /// True if an endpoint is not encrypted, and its host is neither this machine nor in a private
 /// network.
 pub(crate) fn is_exposed(endpoint: &str) -> bool {
-    let Some(rest) = endpoint.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("http://")) else {
-        return false;
-    };
-    !is_near(host(endpoint.get(rest.len()..).unwrap_or_default()))
+    plain_host(endpoint).is_some_and(|host| !is_near(host))
 }
 
 /// True if bytes cannot change unnoticed on their way to an endpoint: they are encrypted, or do not
 /// leave this machine.
 pub(crate) fn keeps_bytes(endpoint: &str) -> bool {
-    match endpoint.split_once("://") {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => {
-            let host = host(rest);
+    match plain_host(endpoint) {
+        Some(host) => {
             host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
         }
-        Some((scheme, _)) => scheme.eq_ignore_ascii_case("https"),
-        None => false,
+        None => endpoint.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://")),
     }
+}
+
+/// The host of an endpoint that is not encrypted.
+fn plain_host(endpoint: &str) -> Option<&str> {
+    let (scheme, rest) = endpoint.split_once("://")?;
+    scheme.eq_ignore_ascii_case("http").then(|| host(rest))
 }
 
 /// The host of `host:port/path` or `[v6]:port`.

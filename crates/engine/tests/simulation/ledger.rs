@@ -155,7 +155,7 @@ impl Ledger {
         self.rejected.clone_from(&self.owed);
     }
 
-    /// What a person has rejected is carried out.
+    /// The change that a person has rejected is taken back.
     pub fn carried_out(&mut self) {
         self.rejected.clear();
     }

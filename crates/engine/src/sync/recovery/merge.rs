@@ -131,7 +131,7 @@ impl Session<'_> {
         let Item::Group(name) = &conflict.item else {
             return Err(Refusal::NotMerged { id, why: format!("{} is a single file", conflict.item) }.into());
         };
-        // What is of another item now would be put back without the rest of that one.
+        // A file of another item now would be put back without the rest of that one.
         if conflict.files.iter().any(|file| head.groups.item(&file.path) != conflict.item) {
             return Err(Refusal::NotMerged { id, why: REGROUPED.to_owned() }.into());
         }

@@ -1,4 +1,4 @@
-//! What the syncer's record says of a person's decisions.
+//! A person's decisions, as the syncer's record has them.
 
 use cogzy_engine::state::LastSync;
 
