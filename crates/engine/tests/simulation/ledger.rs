@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use cogzy_engine::model::{Digest, Entry, Item, Tree};
+use cogzy_engine::model::{Digest, Entry, Item};
 use cogzy_engine::plan::Hold;
 
 use crate::key::Key;
@@ -204,11 +204,12 @@ impl Ledger {
         self.recased.insert(to.to_owned(), path.to_owned());
     }
 
-    /// True for a version that the user has renamed in letter case without knowing it: an apply
-    /// that was under way put it under the new name.
-    pub fn has_recased(&self, path: &str, digest: Option<Digest>, parent: &Tree) -> bool {
-        let before = self.recased.get(path).and_then(|before| parent.get(before.as_str()));
-        digest.is_some() && digest == before.map(|entry| entry.digest)
+    /// An apply that was under way has put a version under the name that the user has just given in
+    /// another letter case: the user has renamed that one, too.
+    pub fn placed_under(&mut self, path: &str, digest: Digest) {
+        if self.recased.contains_key(path) {
+            self.unsent.insert((path.to_owned(), digest));
+        }
     }
 
     pub fn deleted(&mut self, path: &str) {

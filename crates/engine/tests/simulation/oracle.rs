@@ -315,8 +315,7 @@ fn attribute(commit: &Commit, parent: &Tree, devices: &[Device]) -> Check {
                 maker.name, change.path
             ));
         }
-        let answers = site.ledger.answers_for(change.path.as_str(), digest);
-        if !answers && !site.ledger.has_recased(change.path.as_str(), digest, parent) {
+        if !site.ledger.answers_for(change.path.as_str(), digest) {
             let what = digest.map_or_else(|| "deletes it".to_owned(), |digest| format!("makes it {digest}"));
             return Err(format!("{} {what} at {}, but its user did not", maker.name, change.path));
         }

@@ -189,11 +189,13 @@ impl Hand<'_> {
 
     /// A folder with a file that this program has moved and that belongs to others, if a link or the
     /// like stands in its place by now. Until it is back that file can be neither looked at nor
-    /// moved: what it belongs to cannot go back, and must not be left as it is.
-    pub fn shut_out(&self, unit: &Unit) -> Result<Option<PathBuf>, IoAt> {
+    /// moved: what it belongs to cannot go back, and must not be left as it is. `stays`: it would be
+    /// left so, and a file that was not moved counts, too. Once its folder is back, all may go
+    /// forward.
+    pub fn shut_out(&self, unit: &Unit, stays: bool) -> Result<Option<PathBuf>, IoAt> {
         for task in unit.tasks.iter().filter(|task| is_one_of_many(task.entry)) {
             let folder = self.replaced_folder(task.step)?;
-            if folder.is_some() && self.has_moved(task)? {
+            if folder.is_some() && (stays || self.has_moved(task)?) {
                 return Ok(folder);
             }
         }

@@ -30,14 +30,14 @@ impl<'a> Outcome<'a> {
         outcome: Result<(), Halt>,
     ) -> Result<(), ApplyError> {
         let failed = matches!(outcome, Err(Halt::Io(_)));
-        if outcome.is_err() {
-            refuse_shut_out(hand, unit)?;
+        if let Err(halt) = &outcome {
+            refuse_shut_out(hand, unit, !halt.undo())?;
         }
         let fate = match outcome {
             Err(halt) if halt.undo() => {
                 hand.back(unit)?;
                 // It may have been moved away meanwhile.
-                refuse_shut_out(hand, unit)?;
+                refuse_shut_out(hand, unit, false)?;
                 hand.tidy(unit, false)?;
                 Err(halt.to_string())
             }
@@ -121,6 +121,6 @@ impl<'a> Outcome<'a> {
     }
 }
 
-fn refuse_shut_out(hand: &Hand, unit: &Unit) -> Result<(), ApplyError> {
-    hand.shut_out(unit)?.map_or(Ok(()), |folder| Err(ApplyError::FolderAway(folder)))
+fn refuse_shut_out(hand: &Hand, unit: &Unit, stays: bool) -> Result<(), ApplyError> {
+    hand.shut_out(unit, stays)?.map_or(Ok(()), |folder| Err(ApplyError::FolderAway(folder)))
 }

@@ -10,7 +10,7 @@ use cogzy_engine::planted::{Bug, planted};
 
 use super::handles::{Flushing, Reading, Writing};
 use super::places::{Stands, linked};
-use super::slots::{known, rename_slots, stat};
+use super::slots::{exchange_slots, known, rename_slots, stat};
 use super::state::{Ino, Slot, State};
 use super::told::{Paths, absent_below_files, crashed, place};
 use super::{Disk, ROOT, Site};
@@ -316,18 +316,10 @@ impl Fs for SimFs {
         self.effect("exchange", &[one, other], false, |state, now| {
             let slots = (self.slot(state, one)?, self.slot(state, other)?);
             state.places.on_one_mount(one, other)?;
-            match (state.at(&slots.0), state.at(&slots.1)) {
-                (Some(_), Some(_)) if one != other && (one.starts_with(other) || other.starts_with(one)) => {
-                    // The same answer as that of a file system that knows no exchange.
-                    Err(io::ErrorKind::Unsupported.into())
-                }
-                (Some(first), Some(second)) => {
-                    state.change(vec![(slots.0, Some(second)), (slots.1, Some(first))], false, now);
-                    Ok(())
-                }
-                _ => Err(io::ErrorKind::NotFound.into()),
-            }
-        })
+            exchange_slots(state, (one, other), slots, now)
+        })?;
+        self.disk.site().note_placed(other);
+        Ok(())
     }
 
     fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -5,6 +5,7 @@ mod content;
 mod decided;
 mod fs;
 mod handles;
+mod letter_case;
 mod mounts;
 mod op;
 mod places;

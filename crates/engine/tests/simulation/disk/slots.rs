@@ -82,6 +82,25 @@ pub(super) fn rename_slots(
     Ok(())
 }
 
+pub(super) fn exchange_slots(
+    state: &mut State,
+    (one, other): (&Path, &Path),
+    (slot, target): (Slot, Slot),
+    now: i64,
+) -> io::Result<()> {
+    match (state.at(&slot), state.at(&target)) {
+        (Some(_), Some(_)) if one != other && (one.starts_with(other) || other.starts_with(one)) => {
+            // The same answer as that of a file system that knows no exchange.
+            Err(io::ErrorKind::Unsupported.into())
+        }
+        (Some(first), Some(second)) => {
+            state.change(vec![(slot, Some(second)), (target, Some(first))], false, now);
+            Ok(())
+        }
+        _ => Err(io::ErrorKind::NotFound.into()),
+    }
+}
+
 /// Refuses a call that a kind of disk does not know.
 pub fn known(call: bool) -> io::Result<()> {
     if call { Ok(()) } else { Err(io::ErrorKind::Unsupported.into()) }

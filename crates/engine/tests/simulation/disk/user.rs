@@ -199,7 +199,7 @@ impl Site {
         self.write(ino, new, now);
     }
 
-    fn delete(&mut self, path: &str, now: i64) {
+    pub(super) fn delete(&mut self, path: &str, now: i64) {
         if self.file(path).is_some() {
             self.release(path);
             self.ledger.deleted(path);
@@ -217,49 +217,6 @@ impl Site {
             self.edit(path, |_| bytes.clone(), now);
             self.state.node_mut(ino).mtime_ns = mtime;
         }
-    }
-
-    /// The same act, for the file that is there under another letter case: a user makes no second
-    /// one beside it.
-    fn respelled(&self, mut op: UserOp) -> UserOp {
-        if let UserOp::Replace(path, _)
-        | UserOp::Rewrite(path, _)
-        | UserOp::Append(path, _)
-        | UserOp::Disguise(path, _)
-        | UserOp::Delete(path)
-        | UserOp::Lock(path)
-        | UserOp::Unlock(path)
-        | UserOp::Recase(path)
-        | UserOp::Link(path)
-        | UserOp::Hold(path) = &mut op
-        {
-            *path = self.spelled(path);
-        }
-        op
-    }
-
-    /// The path, as the file that is there is spelled.
-    fn spelled(&self, path: &str) -> String {
-        let same = |there: &String| there.to_lowercase() == path.to_lowercase() && !is_ours(there);
-        let there: Vec<String> =
-            self.files_below("").into_iter().map(|(there, _)| there).filter(same).collect();
-        let stays = there.is_empty() || there.iter().any(|there| there == path);
-        if stays { path.to_owned() } else { there[0].clone() }
-    }
-
-    fn recase(&mut self, path: &str, now: i64) {
-        let Some(ino) = self.file(path) else { return };
-        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let upper = name.to_uppercase();
-        let other = if name == upper { name.to_lowercase() } else { upper };
-        let (to, digest) = (format!("{folder}/{other}"), self.digest(ino));
-        if self.state.find(&absolute(&to)).is_ok_and(|there| there != ino) {
-            return self.delete(path, now);
-        }
-        self.release(path);
-        self.ledger.recased(path, &to, digest);
-        self.state.sync_path(&absolute(path));
-        rename(&mut self.state, &absolute(path), &absolute(&to), true, now).unwrap();
     }
 
     fn link(&mut self, path: &str, now: i64) {
@@ -376,7 +333,7 @@ impl Site {
     }
 
     /// Notes that the user takes the file at `path`. Returns its content.
-    fn release(&mut self, path: &str) -> Option<Digest> {
+    pub(super) fn release(&mut self, path: &str) -> Option<Digest> {
         let digest = self.digest(self.file(path)?);
         self.ledger.modes.remove(path);
         self.ledger.released(path, digest);

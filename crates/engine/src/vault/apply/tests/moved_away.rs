@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use super::crash::crashed;
 use super::disk::{Disk, Kind, LINUX, NETWORK, STICK};
 use super::vault::{Vault, path};
 use super::*;
@@ -143,6 +144,40 @@ fn a_group_is_never_torn_by_a_folder_that_is_moved_away(kind: Kind) {
     assert!(waited > 0, "{kind:?}: it never waited for a folder");
 }
 
+/// An apply is cut short; then its user edits a file of the group and moves the folder of another
+/// away. The one edit keeps the group from going back, and the folder from going forward.
+fn an_edit_and_a_folder_that_is_moved_away_after_a_crash_tear_nothing(kind: Kind) {
+    let mut waited = 0;
+    let pairs = FOLDERS.iter().flat_map(|folder| GROUP.moves.iter().map(move |each| (*folder, each.0)));
+    let pairs = pairs.filter(|(folder, name)| !name.starts_with(folder));
+    for (number, (folder, name)) in pairs.enumerate() {
+        for at in moments(number) {
+            let Some(vault) = crashed(kind, &[GROUP], at) else { break };
+            let edited = edit(&vault, name);
+            if !vault.root().join(folder).is_dir() {
+                continue;
+            }
+            move_away(&vault, folder);
+            let context = format!("{kind:?}, crash at {at}, then {name} edited and {folder} moved away");
+            let sound = Disk::sound(kind, vault.root());
+            let again = || recover(&sound, &vault.layout(), None).map(drop);
+            match again() {
+                Ok(()) => assert_one_side(&vault, folder, edited, &context),
+                Err(ApplyError::FolderAway(place)) => {
+                    assert_eq!(place, vault.root().join(folder), "{context}");
+                    waited += 1;
+                }
+                Err(error) => panic!("{context}: {error}"),
+            }
+            put_back(&vault, folder);
+            again().unwrap_or_else(|error| panic!("{context}: {error}"));
+            conclude(&sound, &vault.layout()).unwrap();
+            assert_one_side(&vault, folder, edited, &context);
+        }
+    }
+    assert!(waited > 0, "{kind:?}: it never waited for a folder");
+}
+
 /// A file that belongs to no others tears nothing: nobody waits for its folder, and what cannot be
 /// put back is kept, and told: its user has not deleted it.
 #[test]
@@ -192,3 +227,4 @@ fn a_single_file_waits_for_no_folder() {
 }
 
 on_each_disk!(a_group_is_never_torn_by_a_folder_that_is_moved_away);
+on_each_disk!(an_edit_and_a_folder_that_is_moved_away_after_a_crash_tear_nothing);
