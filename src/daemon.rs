@@ -140,6 +140,12 @@ struct Course {
     pruning: Option<Pruning>,
 }
 
+impl Course {
+    fn next(&self, now: Duration) -> Next {
+        if self.paused.is_some() { self.scheduler.next_look(now) } else { self.scheduler.next(now) }
+    }
+}
+
 impl Daemon {
     /// Runs until the process ends, or until the vault is another one. Blocks its thread now and
     /// then, so it needs one of its own.
@@ -150,9 +156,7 @@ impl Daemon {
         loop {
             self.heart.waits();
             self.come_round(&mut course).await;
-            while let Ok(command) = self.commands.try_recv() {
-                self.obey(command, &mut course).await;
-            }
+            let obeyed = self.obey_next(&mut course).await;
             if let Some(ended) = course.ended.take() {
                 self.say_farewell(&ended, &mut course).await;
                 return ended;
@@ -166,12 +170,11 @@ impl Daemon {
                     course.scheduler.overflow(self.clock.monotonic());
                 }
             }
+            if obeyed {
+                continue;
+            }
             let now = self.clock.monotonic();
-            let next = if course.paused.is_some() {
-                course.scheduler.next_look(now)
-            } else {
-                course.scheduler.next(now)
-            };
+            let next = course.next(now);
             if self.prune_piece(&mut course, next).await {
                 continue;
             }

@@ -7,7 +7,7 @@ use std::process::{ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal as Caught, SignalKind, signal};
 
 use super::app::{App, runtime};
 use super::exit::Exit;
@@ -15,6 +15,9 @@ use super::failure::Failure;
 use super::output::Output;
 use super::sync;
 use cogzy_engine::vault::{FileLock, Layout};
+
+/// The exit code of a process that a signal has ended is so much more than the signal's number.
+const SIGNALLED: u8 = 128;
 
 /// Run a command that writes the corpus, its vectors and its index, and send what it wrote as one
 ///
@@ -47,7 +50,8 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
         // Standard output is for the document alone.
         command.stdout(Stdio::from(io::stderr()));
     }
-    let ended = runtime()?.block_on(run_to_its_end(command)).map_err(|error| {
+    let runtime = runtime()?;
+    let (ended, stop) = runtime.block_on(run_to_its_end(command)).map_err(|error| {
         Failure::new(Exit::Usage, format!("{program} cannot be run: {error}"))
             .next("check the command after `--`")
     })?;
@@ -57,6 +61,12 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     drop(lock);
     noted.map_err(|error| failed(&layout.hold_lock(), "written", &error))?;
     if ended.success() {
+        // Whoever stops the sync means this process. What is half-way, the next one picks up.
+        runtime.spawn(async move {
+            let mut stop = stop;
+            let signal = stop.arrive().await;
+            std::process::exit(i32::from(SIGNALLED) + signal.as_raw());
+        });
         return sync::run(app, &sync::Args::default(), output);
     }
     let text =
@@ -66,11 +76,9 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
 }
 
 /// Runs the command, and passes on to it the signals that mean stop.
-async fn run_to_its_end(mut command: Command) -> io::Result<ExitStatus> {
+async fn run_to_its_end(mut command: Command) -> io::Result<(ExitStatus, Stop)> {
     // Caught before it starts: none may end this process alone.
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut stop = Stop::catch()?;
     let mut child = command.spawn()?;
     let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
     // It may have ended just now.
@@ -79,19 +87,45 @@ async fn run_to_its_end(mut command: Command) -> io::Result<ExitStatus> {
     };
     loop {
         tokio::select! {
-            ended = child.wait() => return ended,
-            _ = terminate.recv() => pass_on(Signal::TERM),
-            _ = hangup.recv() => pass_on(Signal::HUP),
-            // A terminal sends its Ctrl-C to the command, too.
-            _ = interrupt.recv() => if !io::stdin().is_terminal() { pass_on(Signal::INT) },
+            ended = child.wait() => return Ok((ended?, stop)),
+            signal = stop.arrive() => match signal {
+                // A terminal sends its Ctrl-C to the command, too.
+                Signal::INT if io::stdin().is_terminal() => {}
+                signal => pass_on(signal),
+            },
+        }
+    }
+}
+
+/// The signals that mean stop. Once they are caught, the system no longer ends this process for one
+/// of them.
+struct Stop {
+    terminate: Caught,
+    hangup: Caught,
+    interrupt: Caught,
+}
+
+impl Stop {
+    fn catch() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn arrive(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.terminate.recv() => Signal::TERM,
+            _ = self.hangup.recv() => Signal::HUP,
+            _ = self.interrupt.recv() => Signal::INT,
         }
     }
 }
 
 /// The exit code of the command as a shell gives it.
 fn code_of(ended: ExitStatus) -> u8 {
-    const SIGNALLED: i32 = 128;
-    let code = ended.code().or_else(|| ended.signal().map(|signal| SIGNALLED + signal));
+    let code = ended.code().or_else(|| ended.signal().map(|signal| i32::from(SIGNALLED) + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(Exit::Internal as u8)
 }
 

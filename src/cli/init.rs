@@ -1,5 +1,6 @@
 //! `cogzy-vault init`
 
+mod remembered;
 mod store;
 
 use std::path::Path;
@@ -11,14 +12,14 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{Output, Tone, thousands};
 use super::progress::ProgressWatcher;
-use crate::config::{Flag, SettingSource, names, update};
+use crate::config::{Flag, SettingSource};
 use cogzy_client::documents::{SchemaVersion, StatusDocument};
 use cogzy_client::paths::machine_id;
 use cogzy_client::socket::{self, ClientError};
-use cogzy_engine::fs::RealFs;
 use cogzy_engine::remote::Meter;
 use cogzy_engine::sync::{Joining, SyncError, join};
 use cogzy_engine::vault::{Marker, Spellings};
+use remembered::Remembered;
 use store::Found;
 pub use store::MAY_NOT_DELETE;
 
@@ -98,6 +99,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
 
 fn set_up(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let root = &app.config().vault;
+    let settings = Remembered::of(app, args)?;
     std::fs::create_dir_all(root.join("sync")).map_err(|error| {
         Failure::new(Exit::Usage, format!("the vault's folder {} cannot be made: {error}", root.display()))
     })?;
@@ -112,9 +114,7 @@ fn set_up(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> 
         let mut engine = assembly.joining_engine(Meter::default()).await?;
         let groups = app.config().groups.definitions().to_vec();
         let joining = Joining { groups, machine: machine_id(), approved: args.join };
-        let watcher = ProgressWatcher::on(output);
-        let joined = join(&mut engine, &joining, &watcher).await?;
-        drop(watcher);
+        let joined = join(&mut engine, &joining, &ProgressWatcher::on(output)).await?;
         let store = if joined.meets.is_none() { store::look(app, &engine).await } else { Found::default() };
         Ok::<_, Failure>((joined, store))
     })?;
@@ -132,7 +132,7 @@ fn set_up(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> 
         return Err(Failure::new(Exit::Held, "joining needs your consent: nothing was changed")
             .next(args.again(true)));
     }
-    let other = remember(app, args)?;
+    let other = settings.write()?;
     output.json(&InitDocument {
         schema: SchemaVersion,
         joined: true,
@@ -201,27 +201,6 @@ fn tell_meeting(document: &MeetingDocument, root: &Path, remote: &str, output: &
     );
 }
 
-/// Writes the settings that led to this vault to the configuration, so that the next command finds
-/// it without the flags and the environment of this one. Returns the vault that the file goes on
-/// naming in the place of this one.
-fn remember(app: &App, args: &Args) -> Result<Option<String>, Failure> {
-    let flags = args.flags();
-    let mut written: Vec<(&str, &str)> = flags.iter().map(|flag| (flag.key, flag.value.as_str())).collect();
-    let vault = app.config().vault.to_string_lossy().into_owned();
-    // A file that names a vault goes on naming it: services and other shells rely on that.
-    let named = names(&app.loaded.file, "vault")?;
-    let elsewhere = app.loaded.keys.get("vault").is_some_and(|shown| shown.source != SettingSource::Default);
-    if named.is_none() && (elsewhere || !app.loaded.file_exists) {
-        written.push(("vault", &vault));
-    }
-    let reached = how_reached(app);
-    written.extend(reached.iter().map(|(key, value)| (*key, value.as_str())));
-    if !written.is_empty() {
-        update(&RealFs, &app.loaded.file, &written)?;
-    }
-    Ok(named.filter(|named| *named != vault))
-}
-
 /// Handles an `init` beside a daemon. Nothing is set up, since the daemon keeps the settings it was
 /// started with; if these are the wanted ones, there is nothing to do.
 fn beside(app: &App, locked: Failure, output: &mut Output) -> Result<Exit, Failure> {
@@ -262,23 +241,6 @@ fn beside(app: &App, locked: Failure, output: &mut Output) -> Result<Exit, Failu
         app.config().vault.display()
     ));
     Ok(Exit::Done)
-}
-
-/// Settings of the remote that the environment made, and that worked: the service, or another
-/// shell, will not have them. Credentials are no part of the configuration.
-fn how_reached(app: &App) -> Vec<(&'static str, String)> {
-    let config = app.config();
-    let told = [
-        ("remote", config.remote.clone()),
-        ("user_id", Some(config.user_id.clone())),
-        ("s3.endpoint", config.s3.endpoint.clone()),
-        ("s3.region", config.s3.region.clone()),
-        ("s3.profile", config.s3.profile.clone()),
-    ];
-    let here = |key: &str| {
-        app.loaded.keys.get(key).is_some_and(|shown| matches!(shown.source, SettingSource::Environment(_)))
-    };
-    told.into_iter().filter(|(key, _)| here(key)).filter_map(|(key, value)| Some((key, value?))).collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! `cogzy-vault run`
 
+mod keys;
+
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
@@ -45,6 +47,7 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
     if !fits_socket(&app.socket) {
         return Err(ClientError::TooLong(app.socket.clone()).into());
     }
+    keys::take(&app.credentials_file(), app.environment())?;
     make_embedded_vault(app)?;
     let lock = app.lock()?;
     let log = start_log(app, global, output);
@@ -94,7 +97,9 @@ fn make_embedded_vault(app: &App) -> Result<(), Failure> {
         return Ok(());
     }
     std::fs::create_dir_all(root.join("sync")).map_err(|error| {
-        Failure::new(Exit::Usage, format!("the vault's folder {} cannot be made: {error}", root.display()))
+        // A service that ends with 2 is not started again, and a disk may be mounted later.
+        Failure::new(Exit::Held, format!("the vault's folder {} cannot be made: {error}", root.display()))
+            .next("mount the disk that it lies on, or name another folder: cogzy-vault --vault FOLDER init")
     })
 }
 

@@ -37,6 +37,12 @@ impl Environment {
         self.0.get(&OsString::from("NO_COLOR")).is_some_and(|value| !value.is_empty())
     }
 
+    /// True if a variable is set, be it to nothing.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(&OsString::from(name))
+    }
+
     /// True if a variable is set and not empty.
     #[must_use]
     pub fn names(&self, name: &str) -> bool {

@@ -48,7 +48,7 @@ pub fn update(disk: &dyn Fs, path: &Path, values: &[(&str, &str)]) -> Result<(),
     fs::replace(disk, &path, format!("{header}{document}").as_bytes(), 0o600).map_err(unwritten)
 }
 
-/// The text that a file gives a key of its top, if it does.
+/// The text that a file gives a key, such as `s3.region`, if it does.
 ///
 /// # Errors
 /// If the file cannot be read, or is no TOML.
@@ -61,7 +61,11 @@ pub fn names(path: &Path, key: &str) -> Result<Option<String>, ConfigError> {
         place: SettingSource::File { path: path.to_owned(), line: 1 },
         why: error.to_string(),
     })?;
-    Ok(document.get(key).and_then(Item::as_str).map(str::to_owned))
+    let mut at = Some(document.as_item());
+    for part in key.split('.') {
+        at = at.and_then(|item| item.get(part));
+    }
+    Ok(at.and_then(Item::as_str).map(str::to_owned))
 }
 
 fn set(mut at: &mut Item, key: &str, text: &str) -> Option<()> {

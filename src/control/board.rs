@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::jobs::{Job, JobDocument};
 use cogzy_client::documents::{Problem, ProgressDocument, State, StatusDocument, SyncDocument};
@@ -21,6 +21,8 @@ pub enum Command {
         derived: bool,
         /// The way back to the client that waits.
         reply: oneshot::Sender<Result<SyncDocument, Problem>>,
+        /// Given back when the cycle begins, where no client waits.
+        ticket: Option<OwnedSemaphorePermit>,
     },
     /// Decide holds, and run the cycle that carries it out.
     Decide {

@@ -11,6 +11,14 @@ use cogzy_engine::sync::{Request, SyncError};
 use cogzy_engine::vault::MarkerError;
 
 impl Daemon {
+    /// Carries out the command that has waited longest, if there is one. Between two of them the loop
+    /// comes round: they may take hours.
+    pub(super) async fn obey_next(&mut self, course: &mut Course) -> bool {
+        let Ok(command) = self.commands.try_recv() else { return false };
+        self.obey(command, course).await;
+        true
+    }
+
     pub(super) async fn obey(&mut self, command: Command, course: &mut Course) {
         let works =
             matches!(command, Command::Recover { .. } | Command::Sync { .. } | Command::Decide { .. });
@@ -50,7 +58,9 @@ impl Daemon {
                 let _gone = reply.send(answer.map_err(|error| Problem::from(&error)));
                 return;
             }
-            Command::Sync { derived, reply } => {
+            Command::Sync { derived, reply, ticket } => {
+                // What is saved from here on may be too late for this cycle.
+                drop(ticket);
                 let request = self.engine.due(derived);
                 (reply, self.turn(course, request, None, true).await)
             }

@@ -106,6 +106,8 @@ pub struct Scheduler {
     last_push: Option<Duration>,
     poll_at: Duration,
     rescan_at: Duration,
+    /// The last time that events were lost, until a scan has begun after it.
+    lost_at: Option<Duration>,
     whole_at: Duration,
     active_until: Duration,
     /// The last time that something was sent or fetched.
@@ -141,6 +143,7 @@ impl Scheduler {
             last_push: None,
             poll_at: now,
             rescan_at: now,
+            lost_at: None,
             whole_at: now + whole_in,
             active_until: now,
             moved_at: now,
@@ -159,10 +162,10 @@ impl Scheduler {
         }
     }
 
-    /// True if something was touched that no scan has seen yet.
+    /// True if something was touched, or may have been, that no scan has seen yet.
     #[must_use]
     pub const fn is_touched(&self) -> bool {
-        self.touched.is_some()
+        self.touched.is_some() || self.lost_at.is_some()
     }
 
     /// Notes that something was touched: `path`, where it is known.
@@ -173,7 +176,7 @@ impl Scheduler {
 
     /// Notes that events were lost: only a scan knows what happened.
     pub fn overflow(&mut self, now: Duration) {
-        self.rescan_at = now;
+        (self.rescan_at, self.lost_at) = (now, Some(now));
         self.want_look(now);
     }
 
@@ -269,11 +272,13 @@ impl Scheduler {
                 }
                 if ask.scan {
                     self.look_at = None;
+                    // What happened while the cycle ran may have escaped its scan: it counts for the
+                    // next one.
                     if std::mem::replace(&mut self.whole_scan, true) {
-                        self.rescan_at = now + self.timing.rescan;
+                        self.lost_at = self.lost_at.filter(|at| *at >= started);
+                        let soon = self.timing.batch_interval.max(self.timing.settle);
+                        self.rescan_at = now + self.lost_at.map_or(self.timing.rescan, |_| soon);
                     }
-                    // Files that were touched while the cycle ran may have been scanned before:
-                    // they count for the next one.
                     self.touched = self.touched.take().and_then(|touched| touched.since(started));
                     let times = self.again.map_or(0, |(_, times)| times);
                     self.again = again.then(|| (self.again_at(now, times), times + 1));

@@ -111,7 +111,8 @@ impl Daemon {
             match report.standing {
                 Some(standing) => {
                     course.unsettled = report.again() || any(Weight::Invalid);
-                    course.wrong = any(Weight::Overdue) || any(Weight::Lasting) || any(Weight::Blocked);
+                    let lasting = [Weight::Overdue, Weight::Lasting, Weight::Blocked, Weight::Unmounted];
+                    course.wrong = lasting.into_iter().any(any);
                     status.errors = errors;
                     status.holds = holds(&report.holds);
                     (status.files, status.bytes) = (standing.here.files, standing.here.bytes);

@@ -94,7 +94,7 @@ const CLIENT: Table<'_> = &[
         "documents",
         &["cogzy_engine::model", "cogzy_engine::plan", "cogzy_engine::remote", "cogzy_engine::sync"],
     ),
-    ("socket", &["documents", "paths"]),
+    ("socket", &["cogzy_engine::vault", "documents", "paths"]),
     ("follow", &["documents", "socket"]),
     ("changes", &["documents", "socket"]),
     (

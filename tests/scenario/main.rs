@@ -69,6 +69,7 @@ mod process_pipeline;
 mod process_prune;
 mod process_race;
 mod process_recovery;
+mod process_requests;
 mod process_service;
 mod process_socket;
 mod process_socket_path;

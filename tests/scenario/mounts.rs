@@ -8,7 +8,9 @@ use cogzy_engine::fs::{Fs, RootedFs};
 use cogzy_testkit::fresh_folder;
 use serde_json::Value;
 
+use crate::support::daemon::Daemon;
 use crate::support::process::Machine;
+use crate::support::socket;
 
 /// A folder that stands in for a disk, mounted until it is dropped.
 pub struct Mount {
@@ -103,6 +105,12 @@ async fn a_disk_in_the_vault_is_synced_both_ways_and_nothing_is_deleted_while_it
     assert_eq!(std::fs::read_dir(one.root.join("traces")).unwrap().count(), 0, "it was written to");
     two.sync().await;
     assert!(files.keys().all(|path| two.read(path).is_some()), "files were deleted for a disk that is away");
+
+    let daemon = Daemon::start(&one).await;
+    socket::until_state(&one, "error").await;
+    let ran = one.run(&["status"]).await;
+    assert!(ran.code == Some(9) && ran.stdout.contains("✗ traces: "), "{ran:#?}");
+    assert_eq!(daemon.terminate().await.0, Some(0));
 
     // Another disk is no better.
     let other = Mount::bind(&folder.path().join("other disk"), &one.root.join("traces")).unwrap();

@@ -109,6 +109,15 @@ async fn a_second_vault_does_not_take_the_place_of_the_first() {
     // What is proposed leads to the second one.
     assert!(ran.stdout.contains(&format!("cogzy-vault --vault {second} sync")), "{ran:#?}");
     assert!(named().await.contains(&first) && !named().await.contains(&second));
+    // Nor does a third one lead the first to another remote.
+    let third = machine.home.join("third").display().to_string();
+    let before = std::fs::read(machine.config_file()).unwrap();
+    let ran = machine.run(&["--vault", &third, "init", "--remote", "file:///tmp/elsewhere"]).await;
+    ran.expect(2, &[&first, "remote = file:///tmp/elsewhere is for another one", "--config FILE"]);
+    assert_eq!(std::fs::read(machine.config_file()).unwrap(), before);
+    let own = machine.home.join("own.toml").display().to_string();
+    let bucket = format!("file://{}", machine.home.join("another").display());
+    machine.good(&["--config", &own, "--vault", &third, "init", "--remote", &bucket]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::support::daemon::{Daemon, Onlooker};
 use crate::support::history::Bucket;
 use crate::support::process::{Machine, PATIENCE};
+use crate::support::s3_server::S3Server;
 use crate::support::socket::{self, Answer};
 
 fn hurried(folder: &Path, name: &str, validate: Validate) -> Machine {
@@ -286,4 +287,26 @@ async fn a_command_under_hold_stays_protected_when_hold_is_ended() {
         Some(7),
         "its code was not passed on"
     );
+}
+
+/// Signals are the command's while it runs. The sync that follows ends for them at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sync_after_a_held_command_is_stopped_by_a_signal() {
+    let folder = fresh_folder();
+    let server = S3Server::start().await;
+    let one = Machine::with_server(folder.path(), "one", &server);
+    one.good(&["init"]).await;
+    server.stall();
+    let asked = server.requests("PUT");
+    let large = one.root.join("traces/large.bin");
+    std::fs::create_dir_all(large.parent().unwrap()).unwrap();
+    let script = format!("head -c 2000000 /dev/urandom > {}", large.display());
+    let mut running = one.command(&["hold", "--", "sh", "-c", &script]).spawn().unwrap();
+    server.asked_to_put(asked + 1).await;
+    let pid = Pid::from_raw(i32::try_from(running.id().unwrap()).unwrap()).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+    let ended = tokio::time::timeout(PATIENCE, running.wait()).await.expect("it goes on").unwrap();
+    assert_eq!(ended.code(), Some(128 + 15));
+    server.resume();
+    one.sync().await;
 }

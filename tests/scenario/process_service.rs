@@ -11,6 +11,7 @@ use cogzy_testkit::fresh_folder;
 use crate::support::daemon::Daemon;
 use crate::support::process::{Machine, PATIENCE, noise};
 use crate::support::s3_server::S3Server;
+use crate::support::socket;
 
 /// A systemctl and a loginctl as on a machine where the user's manager runs; each call is a line of
 /// `calls`.
@@ -199,4 +200,23 @@ async fn the_manager_is_told_that_it_is_ready_lives_and_stops() {
     told.says("WATCHDOG_USEC=600000\nWATCHDOG=1");
     assert_eq!(daemon.terminate().await.0, Some(0));
     told.says("STOPPING=1");
+}
+
+/// Only systemd reads the file of keys for a service.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_reads_the_keys_where_its_manager_has_not() {
+    let folder = fresh_folder();
+    let server = S3Server::start().await;
+    let mut machine = Machine::with_server(folder.path(), "one", &server);
+    machine.good(&["init"]).await;
+    let keys = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| {
+        let value = machine.variables.remove(name).unwrap();
+        format!("{name}=\"{}\"\n", value.display())
+    });
+    machine.run(&["sync"]).await.expect(8, &["credentials"]);
+    let file = machine.config_file().with_file_name("credentials.env");
+    std::fs::write(file, format!("# the keys of this machine\n{}", keys.concat())).unwrap();
+    let daemon = Daemon::start(&machine).await;
+    socket::until_state(&machine, "in-sync").await;
+    assert_eq!(daemon.terminate().await.0, Some(0));
 }

@@ -51,3 +51,25 @@ async fn where_every_folder_is_too_deep_all_works_but_the_daemon() {
     assert_eq!(status["daemon"]["running"], false);
     machine.run(&["run"]).await.expect(2, &["the path of the daemon's socket is too long", "--socket PATH"]);
 }
+
+/// The lock of a vault tells where its daemon listens, and is copied with the vault.
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_for_a_copy_of_a_vault_do_not_go_to_the_daemon_of_the_original() {
+    let folder = fresh_folder();
+    let machine = Machine::with_folder(folder.path(), "one");
+    machine.good(&["init"]).await;
+    machine.write("traces/a.json", "a");
+    machine.sync().await;
+    assert_eq!(Daemon::start(&machine).await.terminate().await.0, Some(0));
+    let copy = machine.root.with_extension("copy");
+    let copied = std::process::Command::new("cp").arg("-a").args([&machine.root, &copy]).status().unwrap();
+    assert!(copied.success());
+    let daemon = Daemon::start(&machine).await;
+    let of_copy = ["--vault", copy.to_str().unwrap()];
+    let status = machine.good(&[&of_copy[..], &["status", "--json"]].concat()).await.json();
+    assert_eq!(status["daemon"]["running"], false, "the daemon of the original answers: {status}");
+    std::fs::write(copy.join("traces/b.json"), "b").unwrap();
+    let synced = machine.good(&[&of_copy[..], &["sync", "--json"]].concat()).await.json();
+    assert_eq!(synced["pushed"], 1, "{synced}");
+    assert_eq!(daemon.terminate().await.0, Some(0));
+}

@@ -103,7 +103,7 @@ impl Machine {
         self.configure(&device::groups(validate).iter().map(group).collect::<String>());
     }
 
-    fn config_file(&self) -> PathBuf {
+    pub fn config_file(&self) -> PathBuf {
         self.home.join(".config/cogzy-vault/config.toml")
     }
 

@@ -73,7 +73,8 @@ impl Paths {
         self.config.join("cogzy-vault/config.toml")
     }
 
-    /// The file with credentials that the service reads before it starts the daemon.
+    /// The file with credentials for the service: systemd reads it before it starts the daemon, and
+    /// the daemon itself where systemd has not.
     #[must_use]
     pub fn credentials_file(&self) -> PathBuf {
         self.config.join("cogzy-vault/credentials.env")

@@ -1,7 +1,6 @@
 //! A client of the daemon's socket.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -16,6 +15,7 @@ use tokio::net::UnixStream;
 
 use crate::documents::Problem;
 use crate::paths::{LONGEST_SOCKET, fits_socket};
+use cogzy_engine::vault::FileLock;
 
 /// The longest answer, in bytes.
 const MAX_ANSWER: usize = 256 << 20;
@@ -53,17 +53,12 @@ impl ClientError {
     }
 }
 
-/// The longest path of a socket that is read from a lock file, in bytes.
-const MAX_PATH: u64 = 4096;
-
 /// The socket that the daemon has written into the lock file of its vault, at `lock`. A process
 /// without the user's session, as cron starts it, does not know the usual place. None where no
 /// socket of this user stands there.
 #[must_use]
 pub fn recorded(lock: &Path) -> Option<PathBuf> {
-    let mut text = String::new();
-    File::open(lock).ok()?.take(MAX_PATH).read_to_string(&mut text).ok()?;
-    let path = PathBuf::from(text.trim_end());
+    let path = PathBuf::from(FileLock::told(lock)?);
     let there = std::fs::symlink_metadata(&path).ok()?;
     let ours = there.file_type().is_socket() && there.uid() == rustix::process::geteuid().as_raw();
     (path.is_absolute() && ours).then_some(path)

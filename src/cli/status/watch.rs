@@ -25,19 +25,23 @@ const LOOK_ALONE: Duration = Duration::from_secs(5);
 pub(super) async fn run(app: &App, output: &mut Output) -> Result<Exit, Failure> {
     let clock = SystemClock::new();
     // Once for all rounds: a Ctrl-C must not get lost while the daemon is being asked.
-    let stop = StopSignals::catch();
-    let mut stop =
-        stop.map_err(|error| Failure::new(Exit::Internal, format!("signals cannot be caught: {error}")))?;
+    let mut stop = catch()?;
     let mut live = output.live();
     let mut last: Option<StatusDocument> = None;
     while output.is_read() {
-        let (status, wait) = match socket::get::<StatusDocument>(&app.socket, "/v1/status").await {
+        let asked = tokio::select! {
+            asked = socket::get::<StatusDocument>(&app.socket, "/v1/status") => asked,
+            () = stop.arrive() => break,
+        };
+        let (status, wait) = match asked {
             Ok(status) => (status, LOOK),
-            Err(ClientError::NoDaemon) => (look(app).await?, LOOK_ALONE),
+            Err(ClientError::NoDaemon) => (look_unless_stopped(app).await?, LOOK_ALONE),
             // The daemon is stopping: the next look finds none.
             Err(ClientError::Broken(_)) => {
-                tokio::time::sleep(LOOK).await;
-                continue;
+                tokio::select! {
+                    () = tokio::time::sleep(LOOK) => continue,
+                    () = stop.arrive() => break,
+                }
             }
             Err(error) => return Err(error.into()),
         };
@@ -57,6 +61,23 @@ pub(super) async fn run(app: &App, output: &mut Output) -> Result<Exit, Failure>
         }
     }
     Ok(Exit::Done)
+}
+
+/// Looks at the vault, which may hold its thread for minutes: a stop signal ends the process.
+async fn look_unless_stopped(app: &App) -> Result<StatusDocument, Failure> {
+    let mut stop = catch()?;
+    let stopping = tokio::spawn(async move {
+        stop.arrive().await;
+        std::process::exit(i32::from(Exit::Done as u8));
+    });
+    let looked = look(app).await;
+    stopping.abort();
+    looked
+}
+
+fn catch() -> Result<StopSignals, Failure> {
+    StopSignals::catch()
+        .map_err(|error| Failure::new(Exit::Internal, format!("signals cannot be caught: {error}")))
 }
 
 /// The status without the fields that change although nothing happens.

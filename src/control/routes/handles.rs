@@ -36,6 +36,9 @@ pub struct Handles {
     pub(super) streams: Arc<Semaphore>,
     /// Places for readers: each has the whole manifest in memory.
     readers: Arc<Semaphore>,
+    /// Places for cycles that nobody waits for and that have not begun, without and with derived
+    /// files. One more would do nothing that the first does not.
+    unawaited: [Arc<Semaphore>; 2],
 }
 
 impl Handles {
@@ -51,7 +54,8 @@ impl Handles {
     ) -> Self {
         let (streams, readers) = (Semaphore::new(MAX_STREAMS), Semaphore::new(MAX_READERS));
         let (engine, streams, readers) = (Arc::new(engine), Arc::new(streams), Arc::new(readers));
-        Self { board, commands, events, interrupt, pulse, engine, streams, readers }
+        let unawaited = std::array::from_fn(|_| Arc::new(Semaphore::new(1)));
+        Self { board, commands, events, interrupt, pulse, engine, streams, readers, unawaited }
     }
 
     /// Answers a question without the daemon's thread, which may be busy for hours. The work ends
@@ -91,6 +95,15 @@ impl Handles {
         async move {
             handles.send(command).await?;
             answer.await.map_err(|_| stopping())?.map_err(ProblemResponse)
+        }
+    }
+
+    /// Has a cycle run that nobody waits for, unless one is to come anyway.
+    pub(super) fn sync_later(&self, derived: bool) {
+        let [plain, with_derived] = &self.unawaited;
+        let places = if derived { with_derived } else { plain };
+        if let Ok(ticket) = Arc::clone(places).try_acquire_owned() {
+            tokio::spawn(self.ask(|reply| Command::Sync { derived, reply, ticket: Some(ticket) }));
         }
     }
 

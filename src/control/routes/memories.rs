@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Json, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -84,8 +85,9 @@ enum MemoriesAnswer {
 )]
 async fn memories(
     State(handles): State<Handles>,
-    Query(query): Query<MemoriesQuery>,
+    query: Result<Query<MemoriesQuery>, QueryRejection>,
 ) -> Result<Response, Response> {
+    let Query(query) = query.map_err(|error| bad_request(error.body_text()).into_response())?;
     let MemoriesQuery { group, ids, id, vectors, since, until, after, limit } = query;
     if let Some(since) = since {
         if !ids.is_empty() || id.is_some() {

@@ -1,13 +1,13 @@
 //! Pausing and resuming.
 
-use axum::extract::rejection::JsonRejection;
+use axum::body::Bytes;
 use axum::extract::{Json, State};
 use axum::routing::post;
 use utoipa::OpenApi;
 
 use super::family::{Family, Route};
 use super::handles::Handles;
-use super::problem::{ProblemResponse, problem};
+use super::problem::{ProblemResponse, bad_request, stopping};
 use crate::control::board::Command;
 use cogzy_client::documents::{PauseRequest, Problem, StatusDocument};
 
@@ -29,17 +29,16 @@ pub(super) fn family() -> Family {
         (status = "default", body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn pause(
-    State(handles): State<Handles>,
-    request: Result<Json<PauseRequest>, JsonRejection>,
-) -> Result<Json<StatusDocument>, ProblemResponse> {
-    let Json(PauseRequest { seconds }) = request.map_err(|error| {
-        let detail = format!(r#"{}; expected {{"seconds":number or null}}"#, error.body_text());
-        problem(error.status(), "bad-request", &detail)
-    })?;
-    // A running cycle is broken off, and goes on later from where it was.
+async fn pause(State(handles): State<Handles>, body: Bytes) -> Result<Json<StatusDocument>, ProblemResponse> {
+    let request =
+        if body.is_empty() { Ok(PauseRequest { seconds: None }) } else { serde_json::from_slice(&body) };
+    let PauseRequest { seconds } =
+        request.map_err(|error| bad_request(format!(r#"{error}; expected {{"seconds":number or null}}"#)))?;
+    // A running cycle is broken off, and goes on later from where it was. Once it is, the pause has
+    // to follow, though its client may leave meanwhile.
     handles.interrupt.send_replace(true);
-    handles.ask(|reply| Command::Pause { seconds, reply }).await?;
+    let begun = tokio::spawn(handles.ask(|reply| Command::Pause { seconds, reply }));
+    begun.await.map_err(|_| stopping())??;
     Ok(Json(handles.board.read()))
 }
 

@@ -44,11 +44,11 @@ async fn sync(
         let survey = handles.read(async move |engine| engine.dry_run(derived, &Unwatched).await).await?;
         return Ok(Json(SyncDocument::of_plan(&survey.plan, survey.generation())).into_response());
     }
-    let answer = handles.ask(|reply| Command::Sync { derived, reply });
     if wait {
+        let answer = handles.ask(|reply| Command::Sync { derived, reply, ticket: None });
         return Ok(Json(answer.await?).into_response());
     }
-    tokio::spawn(answer);
+    handles.sync_later(derived);
     Ok(StatusCode::ACCEPTED.into_response())
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use axum::extract::rejection::JsonRejection;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Json, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -133,8 +133,9 @@ struct FileQuery {
 )]
 async fn file(
     State(handles): State<Handles>,
-    Query(FileQuery { path }): Query<FileQuery>,
+    query: Result<Query<FileQuery>, QueryRejection>,
 ) -> Result<Json<FileDocument>, Response> {
+    let Query(FileQuery { path }) = query.map_err(|error| bad_request(error.body_text()).into_response())?;
     let path = VaultPath::new(&path).map_err(|error| bad_request(error).into_response())?;
     let (engine, asked) = (Arc::clone(&handles.engine), path.clone());
     let found = tokio::task::spawn_blocking(move || engine.digest_at(&asked)).await;

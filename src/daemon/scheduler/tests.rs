@@ -125,6 +125,20 @@ fn lost_events_bring_a_scan_at_once() {
 }
 
 #[test]
+fn events_lost_during_a_cycle_are_not_forgotten() {
+    let mut scheduler = started();
+    assert!(!scheduler.is_touched());
+    scheduler.overflow(secs(13));
+    scheduler.ended(secs(12), secs(14), Ask { scan: true, whole: false }, QUIET, 0.5);
+    assert!(scheduler.is_touched());
+    let again = wait(&scheduler, secs(14));
+    assert!(again <= secs(30), "only after {again:?}");
+    assert_eq!(scheduler.next(again), Next::Run(Ask { scan: true, whole: false }));
+    scheduler.ended(again, again, Ask { scan: true, whole: false }, QUIET, 0.5);
+    assert!(!scheduler.is_touched());
+}
+
+#[test]
 fn a_file_touched_during_a_cycle_is_not_forgotten() {
     let mut scheduler = started();
     scheduler.touch(secs(10), None);

@@ -8,7 +8,7 @@
 //! behind. A simulated disk has no other programs ([`Fs::is_shared`]).
 
 use std::fs::{File, TryLockError};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
@@ -22,6 +22,9 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// The same for a command that writes groups: it may as well begin a little later.
 const COMMAND_PATIENCE: Duration = Duration::from_secs(60);
 const COMMAND_PAUSE: Duration = Duration::from_millis(20);
+
+/// Longest text that is read from a lock, in bytes.
+const LONGEST: u64 = 8192;
 
 /// A lock on a file, held until it is dropped.
 #[derive(Debug)]
@@ -91,11 +94,14 @@ impl FileLock {
         Ok(rustix::io::fcntl_setfd(&self.file, rustix::io::FdFlags::empty())?)
     }
 
-    /// Writes `text` into the file in the place of what it held: how to reach the holder.
+    /// Writes `text`, a line, into the file in the place of what it held: how to reach the holder.
+    /// It is said of this file alone: a copy of the vault has another lock, and its holder is not
+    /// the one of the original.
     ///
     /// # Errors
     /// Errors of the system.
     pub fn tell(&self, text: &str) -> io::Result<()> {
+        let text = format!("{text}\n{}\n", identity(&self.file)?);
         self.file.set_len(0)?;
         let mut rest = text.as_bytes();
         while !rest.is_empty() {
@@ -104,6 +110,15 @@ impl FileLock {
             rest = rest.get(written..).unwrap_or_default();
         }
         Ok(())
+    }
+
+    /// What the last holder of the lock at `path` has told, if that is of this very file.
+    #[must_use]
+    pub fn told(path: &Path) -> Option<String> {
+        let (mut file, mut text) = (File::open(path).ok()?, String::new());
+        Read::by_ref(&mut file).take(LONGEST).read_to_string(&mut text).ok()?;
+        let (told, of) = text.trim_end().rsplit_once('\n')?;
+        (of == identity(&file).ok()?).then(|| told.to_owned())
     }
 
     /// True while the locked file is the one at `path`: a program that locks another file there is
@@ -162,6 +177,12 @@ pub(super) fn wait_for<T, E>(
         std::thread::sleep(pause);
         waited += pause;
     }
+}
+
+/// Name of a file that no other one has, wherever it stands.
+fn identity(file: &File) -> io::Result<String> {
+    let stat = file.metadata()?;
+    Ok(format!("{} {}", stat.dev(), stat.ino()))
 }
 
 #[cfg(test)]

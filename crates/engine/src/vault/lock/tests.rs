@@ -29,3 +29,20 @@ fn a_lock_has_one_holder_and_ends_with_it() {
     std::os::unix::fs::symlink("lock", dir.path().join("link")).unwrap();
     assert!(FileLock::try_take(&RealFs, &dir.path().join("link")).is_err(), "a link was followed");
 }
+
+#[test]
+fn what_a_holder_tells_is_of_its_own_lock_and_of_no_copy() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, copy) = (dir.path().join("lock"), dir.path().join("copy"));
+    let held = FileLock::try_take(&RealFs, &path).unwrap().unwrap();
+    assert_eq!(FileLock::told(&path), None);
+    held.tell("a longer text than the next one").unwrap();
+    held.tell("/run/a socket.sock").unwrap();
+    assert_eq!(FileLock::told(&path).as_deref(), Some("/run/a socket.sock"));
+    std::fs::copy(&path, &copy).unwrap();
+    assert_eq!(FileLock::told(&copy), None);
+    std::fs::rename(&path, dir.path().join("moved")).unwrap();
+    assert_eq!(FileLock::told(&dir.path().join("moved")).as_deref(), Some("/run/a socket.sock"));
+    std::fs::write(&copy, "/an/older/text.sock").unwrap();
+    assert_eq!(FileLock::told(&copy), None);
+}
