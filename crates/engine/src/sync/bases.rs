@@ -18,10 +18,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::brought::Reverted;
 use super::cycle::Survey;
 use super::lineage::{Lines, bringer, loser};
 use super::recovery::Stand;
-use super::reverts::Reverted;
 use super::session::{Context, Session};
 use super::{Past, SyncError};
 use crate::fs::{self, At, found};

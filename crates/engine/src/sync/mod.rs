@@ -19,6 +19,7 @@
 
 mod bases;
 mod beside;
+mod brought;
 mod conflicts;
 mod cycle;
 mod error;

@@ -6,79 +6,34 @@
 //! ([`super::merging`]), and nothing that came is lost.
 //!
 //! A pull notes which memories it brings, changes or removes, before it puts them in place; later
-//! pulls add to that until something is written here. A save that has none of these memories as
-//! they came, and some as they were before, is taken for one of these. One that does nothing else
-//! is taken for it once: if the same is saved again, a person has deleted what came. One with nothing
-//! at all of what was there before, and with a memory that only came with the pull, was made by an
-//! app that has read what came.
+//! pulls add to that until something is written here ([`super::brought`]). A save that has none of
+//! these memories as they came, and some as they were before, is taken for one of these. One that
+//! does nothing else is taken for it once: if the same is saved again, a person has deleted what
+//! came. One with nothing at all of what was there before, and with a memory that only came with the
+//! pull, was made by an app that has read what came. The same holds for the pulls since any moment at
+//! which the app may have read: a save that has something of the first pulls, and nothing of the
+//! later ones, comes from the version in between.
 //!
 //! Decided here: which saves those are. Without the note, or with `[conflict] merge = "off"`, a
 //! save is what it says. The note counts once the pull has come to its end. A crash in between
 //! leaves it to the recovery, which finishes the pull or forgets it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 
-use serde::{Deserialize, Serialize};
-
-use super::bases::Gone;
+use super::brought::{Brought, Lines, Reverted, Table, difference, is_empty};
 use super::cycle::{Incoming, Local, Wanted, kind};
 use super::session::{Context, Session};
 use super::{Merge, SyncError};
 use crate::fs::{self, At, ReadFile, each, found};
-use crate::merge::{File, Id, Names, essences};
-use crate::model::{ConflictId, Content, Digest, Entry, Groups, Item, Kept, Tree, VaultPath, stem};
+use crate::merge::{File, Names, essences};
+use crate::model::{ConflictId, Content, Entry, Groups, Item, Kept, Tree, VaultPath, stem};
 use crate::plan::{Action, Unfit};
 use crate::vault::validate::Kind;
 use crate::vault::{ApplyItem, ApplyStep, Stage, hash_stable};
 
 /// Longest note, in bytes.
 const MAX_NOTE: u64 = 64 << 20;
-/// Memories that are noted for a group: a note is written with each pull.
-const MOST: usize = 100_000;
-
-/// What pulls have brought to a group since it was last written here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Brought {
-    /// Agreed version that whatever was last written here came from, or was.
-    origin: Vec<Kept>,
-    /// Version that the last of these pulls put in place.
-    agreed: Vec<Kept>,
-    /// Memories as they were last written here, by corpus.
-    wrote: BTreeMap<VaultPath, Table>,
-    /// Memories that differ since, by corpus.
-    lines: BTreeMap<VaultPath, Vec<Line>>,
-    /// True once a save that took them back was merged.
-    merged: bool,
-    /// Conflicts over what was last written here: a save from the same memory has all of it.
-    #[serde(default)]
-    aside: Vec<ConflictId>,
-}
-
-/// A memory that pulls have brought, changed or removed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Line {
-    id: Id,
-    /// Digest of what it said before. None if it was not there.
-    before: Option<Digest>,
-    /// Digest of what it says since. None if it is gone.
-    after: Option<Digest>,
-}
-
-/// A save that takes back what pulls have brought.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Reverted {
-    /// Conflicts over versions of which it has everything, too.
-    pub aside: Vec<ConflictId>,
-    /// Memories that it deletes of those that were last written here, by corpus.
-    pub gone: Gone,
-}
-
-/// Digest of each memory.
-type Table = BTreeMap<Id, Digest>;
-
 impl Session<'_> {
     /// Notes what a pull is about to bring to groups.
     pub(super) fn note_brought(
@@ -109,41 +64,29 @@ impl Session<'_> {
         (item, wanted, stage): (&ApplyItem, &[Wanted], &Stage),
     ) -> Result<(), SyncError> {
         let (context, groups) = (self.context, &incoming.remote.groups);
-        let (mut wrote, mut brought) = (BTreeMap::new(), BTreeMap::new());
+        let (mut wrote, mut lines) = (BTreeMap::new(), Lines::new());
         for step in &item.steps {
             let Some(Kind::Corpus(key)) = kind(groups, &step.path) else { continue };
             let Some([before, after]) = context.tables(step, &key, wanted, stage)? else { return Ok(()) };
-            brought.insert(step.path.clone(), difference(&before, &after));
+            lines.insert(step.path.clone(), difference(&before, &after));
             wrote.insert(step.path.clone(), before);
         }
-        if brought.values().all(Vec::is_empty) {
-            return Ok(());
-        }
         let (here, base) = (members(groups, name, &incoming.local.tree), members(groups, name, base));
-        let known = context.note_of(name)?;
-        let last = known.as_ref().filter(|note| alike(groups, &note.agreed, &base));
-        let is_reverted = incoming.reverted.contains_key(&item.item);
-        let mut note = Brought {
-            origin: base.clone(),
-            agreed: members(groups, name, &incoming.remote.tree),
-            wrote,
-            lines: brought,
-            merged: is_reverted,
-            aside: set_aside(incoming, &item.item).into_iter().collect(),
+        let agreed = members(groups, name, &incoming.remote.tree);
+        let goes_on = |note: &Brought| alike(groups, &note.agreed, &base) && alike(groups, &here, &base);
+        let mut note = match context.note_of(name)?.filter(goes_on) {
+            // If no memory differs, other contents stand there all the same.
+            Some(last) => last.and_then(agreed, lines, wrote),
+            None if is_empty(&lines) => return Ok(()),
+            None => {
+                let earlier = incoming.reverted.get(&item.item);
+                let aside = earlier.map(|earlier| earlier.aside.clone()).unwrap_or_default();
+                let merged = earlier.is_some();
+                Brought { origin: base, agreed, wrote, lines, merged, aside, later: Vec::new() }
+            }
         };
-        if alike(groups, &here, &base)
-            && let Some(last) = last
-        {
-            note.origin = last.origin.clone();
-            note.merged = last.merged && !last.grows_with(&note.lines);
-            note.wrote = last.wrote.clone();
-            note.lines = last.and_then(note.lines);
-            note.aside.extend(&last.aside);
-        } else if let Some(earlier) = incoming.reverted.get(&item.item) {
-            note.aside.extend(&earlier.aside);
-        }
-        let (lines, wrote) = (note.lines.values().map(Vec::len), note.wrote.values().map(Table::len));
-        if lines.chain(wrote).sum::<usize>() > MOST {
+        note.aside = set_aside(incoming, &item.item).into_iter().chain(note.aside).collect();
+        if note.is_too_long() {
             return Ok(());
         }
         let place = context.layout.bringing(name);
@@ -190,28 +133,28 @@ impl Context {
             let agreed = members(groups, name, base);
             let note = self.note_of(name)?.filter(|note| alike(groups, &note.agreed, &agreed));
             let Some(note) = note else { continue };
-            let Some(found) = self.is_reverted(groups, &note, local)? else { continue };
+            let Some(here) = self.tables_here(groups, &note, local)? else { continue };
+            let Some((knew, found)) = note.judge(&here) else { continue };
             tracing::info!(group = name, "a program saved what it held before the last pull; it is merged");
             for file in &agreed {
                 base.remove(&file.path);
             }
-            base.extend(note.origin.iter().filter_map(|file| Some((file.path.clone(), file.entry?))));
+            base.extend(knew.iter().filter_map(|file| Some((file.path.clone(), file.entry?))));
             reverted.insert(item, found);
         }
         Ok(reverted)
     }
 
-    /// Judges the files here: a save that takes back what is noted although that was not meant, or
-    /// none.
-    fn is_reverted(
+    /// Memories here, of the corpora that are noted. None if one of them cannot be read as memories,
+    /// or is written at this moment.
+    fn tables_here(
         &self,
         groups: &Groups,
         note: &Brought,
         local: &Local,
-    ) -> Result<Option<Reverted>, SyncError> {
-        let (mut is_pure, mut takes_back, mut gone) = (true, false, Gone::new());
-        let (mut had, mut has, mut knows_new) = (false, false, false);
-        for (corpus, lines) in &note.lines {
+    ) -> Result<Option<BTreeMap<VaultPath, Table>>, SyncError> {
+        let mut tables = BTreeMap::new();
+        for corpus in note.corpora() {
             // Only groups with vectors merge.
             let is_array =
                 |path: &VaultPath| kind(groups, path) == Some(Kind::Matrix) && stem(path) == stem(corpus);
@@ -228,31 +171,9 @@ impl Context {
             }
             let Some(file) = found(self.fs().open(&place)).at("open", &place)? else { return Ok(None) };
             let Some(here) = self.table(file.as_ref(), entry.content(), &key)? else { return Ok(None) };
-            // What is gone may have been deleted here, too.
-            let is_known = |line: &Line| line.after.is_some() && here.get(&line.id) == line.after.as_ref();
-            if lines.iter().any(is_known) {
-                return Ok(None);
-            }
-            takes_back |= lines.iter().any(|line| here.get(&line.id) == line.before.as_ref());
-            had |= lines.iter().any(|line| line.before.is_some());
-            let is_new = |line: &Line| line.before.is_none() && line.after.is_some();
-            knows_new |= lines.iter().any(|line| is_new(line) && here.contains_key(&line.id));
-            has |=
-                lines.iter().any(|line| line.before.is_some() && here.get(&line.id) == line.before.as_ref());
-            let wrote = note.wrote.get(corpus).cloned().unwrap_or_default();
-            is_pure &= wrote == here;
-            let deleted = wrote.into_iter().filter(|(id, _)| !here.contains_key(id));
-            gone.insert(corpus.clone(), deleted.collect());
+            tables.insert(corpus.clone(), here);
         }
-        if had && !has && knows_new {
-            // It has read what came, and has changed or deleted every memory of it since.
-            return Ok(None);
-        }
-        // Whoever has read again and deleted all that came has nothing of what was there before,
-        // and may not have what waits beside.
-        let aside = if has { note.aside.clone() } else { Vec::new() };
-        let gone = if has || !had { gone } else { Gone::new() };
-        Ok((takes_back && !(is_pure && note.merged)).then_some(Reverted { aside, gone }))
+        Ok(Some(tables))
     }
 
     /// What a corpus says here, and what it will say. None if it is new or goes, or cannot be read
@@ -313,33 +234,6 @@ impl Context {
     }
 }
 
-impl Brought {
-    /// True if a later pull brings memories that this one does not know.
-    fn grows_with(&self, lines: &BTreeMap<VaultPath, Vec<Line>>) -> bool {
-        let is_new = |corpus: &VaultPath, line: &Line| {
-            let wrote = self.lines.get(corpus).is_some_and(|known| known.iter().any(|one| one.id == line.id));
-            !wrote && line.after.is_some()
-        };
-        lines.iter().any(|(corpus, lines)| lines.iter().any(|line| is_new(corpus, line)))
-    }
-
-    /// What differs after a later pull, too.
-    fn and_then(&self, later: BTreeMap<VaultPath, Vec<Line>>) -> BTreeMap<VaultPath, Vec<Line>> {
-        let mut all = self.lines.clone();
-        for (corpus, lines) in later {
-            let known = all.remove(&corpus).unwrap_or_default();
-            let mut both: BTreeMap<Id, Line> =
-                known.into_iter().map(|line| (line.id.clone(), line)).collect();
-            for line in lines {
-                let before = both.get(&line.id).map_or(line.before, |known| known.before);
-                both.insert(line.id.clone(), Line { before, ..line });
-            }
-            all.insert(corpus, both.into_values().filter(|line| line.before != line.after).collect());
-        }
-        all
-    }
-}
-
 /// The conflict over what stands here, if a pull sets it aside.
 fn set_aside(incoming: &Incoming<'_>, item: &Item) -> Option<ConflictId> {
     let step = incoming.steps.iter().find(|step| step.item == *item)?;
@@ -369,11 +263,4 @@ fn alike(groups: &Groups, one: &[Kept], other: &[Kept]) -> bool {
 
 fn entries(files: &[Kept]) -> impl Iterator<Item = (&VaultPath, &Entry)> {
     files.iter().filter_map(|file| Some((&file.path, file.entry.as_ref()?)))
-}
-
-fn difference(before: &Table, after: &Table) -> Vec<Line> {
-    let ids: BTreeSet<&Id> = before.keys().chain(after.keys()).collect();
-    let line =
-        |id: &Id| Line { id: id.clone(), before: before.get(id).copied(), after: after.get(id).copied() };
-    ids.into_iter().map(line).filter(|line| line.before != line.after).collect()
 }

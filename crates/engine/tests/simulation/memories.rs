@@ -2,11 +2,11 @@
 //! same time, and all devices merge.
 //!
 //! An app reads the group from its disk, changes a few memories, at times sorts them, and writes
-//! corpus, vectors and index at once. Commits are made at the same moment, requests are lost, and
-//! processes end in the middle. In half of the worlds they add lines to a [`log`], too. [`book`]
-//! knows every memory, and asks: no write is lost but to a write of the same memory that knew it or
-//! whose conflict waits for a person; what was deleted does not come back; and every vector stands
-//! beside its memory.
+//! corpus, vectors and index at once. At times it reads when it starts, and writes only after some
+//! pulls. Commits are made at the same moment, requests are lost, and processes end in the middle.
+//! In half of the worlds they add lines to a [`log`], too. [`book`] knows every memory, and asks:
+//! no write is lost but to a write of the same memory that knew it or whose conflict waits for a
+//! person; what was deleted does not come back; and every vector stands beside its memory.
 
 mod app;
 mod book;
@@ -66,8 +66,9 @@ pub async fn run(seed: u64, trace: Trace) -> Check {
         let mut lives = Vec::new();
         for (at, device) in world.devices.iter_mut().enumerate() {
             let mut rng = Rng::stream(seed, &format!("memories {round} d{at}"));
+            let starts = Rng::stream(seed, &format!("starts {round} d{at}"));
             *device.faults.lock().unwrap() = if sound { RemoteFaults::default() } else { faults(&mut rng) };
-            lives.push(live(device, rng, Arc::clone(&book), log.clone()));
+            lives.push(live(device, [rng, starts], Arc::clone(&book), log.clone()));
         }
         join_all(lives).await.into_iter().collect::<Check>()?;
         for at in 0..count {
@@ -121,7 +122,7 @@ fn faults(rng: &mut Rng) -> RemoteFaults {
 }
 
 /// The life of one device in a round.
-async fn live(device: &mut Device, mut rng: Rng, book: Shared, log: SharedLog) -> Check {
+async fn live(device: &mut Device, [mut rng, mut starts]: [Rng; 2], book: Shared, log: SharedLog) -> Check {
     for _ in 0..1 + rng.below(3) {
         if let Some(log) = log.as_ref().filter(|_| rng.chance(50)) {
             log.lock().unwrap().append(device, &mut rng);
@@ -135,6 +136,9 @@ async fn live(device: &mut Device, mut rng: Rng, book: Shared, log: SharedLog) -
             device.fuse.set(u64::try_from(rng.below(120)).unwrap());
         }
         cycle(device, &book).await?;
+        if starts.chance(30) {
+            app::start(device, &book)?;
+        }
     }
     Ok(())
 }
@@ -145,7 +149,9 @@ async fn cycle(device: &mut Device, book: &Shared) -> Result<Outcome, String> {
     let shown = app::shown(device)?;
     if let Outcome::Done(report) = &outcome {
         approve(device, report)?;
-        book.lock().unwrap().synced(&device.name, shown, !report.reverted.is_empty());
+        book.lock().unwrap().synced(&device.name, &shown, report);
+    } else {
+        book.lock().unwrap().is_cut(&device.name);
     }
     Ok(outcome)
 }

@@ -21,9 +21,9 @@ use crate::model::{
 use crate::plan::{Action, FileStep, Step};
 use crate::planted::{Bug, planted};
 use crate::remote::RemoteErrorKind;
+use crate::sync::brought::Reverted;
 use crate::sync::conflicts::to_record;
 use crate::sync::report::{Trouble, Weight};
-use crate::sync::reverts::Reverted;
 use crate::sync::session::{Context, Session};
 use crate::sync::transact::HELD;
 use crate::sync::{Phase, Progress, SyncError, blocking};

@@ -19,7 +19,7 @@ use crate::model::{
 };
 use crate::plan::{self, Input, Mode, Plan, Reason, Step, Waiting};
 use crate::state::LastSync;
-use crate::sync::reverts::Reverted;
+use crate::sync::brought::Reverted;
 use crate::sync::session::{Context, Memory, Session};
 use crate::sync::together::Bound;
 use crate::sync::transact::held_by_command;

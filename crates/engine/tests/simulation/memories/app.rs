@@ -13,6 +13,7 @@ use super::Shared;
 use super::book::{Memory, Part, Shown};
 use crate::device::Device;
 use crate::disk::{Site, UserOp};
+use crate::oracle::Check;
 use crate::replayed::contents;
 use crate::world::World;
 
@@ -44,7 +45,7 @@ pub fn act(device: &Device, rng: &mut Rng, book: &Shared, most: usize) -> Result
     }
     // A version that was decided before stays decided: none is written twice.
     memories.push(book.adds());
-    book.reads(&mut memories);
+    book.counts(&mut memories);
     if rng.chance(20) {
         memories.reverse();
     }
@@ -58,6 +59,15 @@ pub fn act(device: &Device, rng: &mut Rng, book: &Shared, most: usize) -> Result
     device.disk.clock.tick();
     device.disk.site().perform(&UserOp::Together(files), &device.disk);
     Ok(count + 1)
+}
+
+/// The app of a device starts: it reads the group, and writes nothing yet.
+pub fn start(device: &Device, book: &Shared) -> Check {
+    if let Some(memories) = read(device)?.filter(|memories| !memories.is_empty()) {
+        device.disk.trace.note(format_args!("{} has read {}", device.name, Told(&memories)));
+        book.lock().unwrap().reads(&device.name, &memories);
+    }
+    Ok(())
 }
 
 fn files(memories: &[Memory], now: i64) -> [Vec<u8>; 3] {

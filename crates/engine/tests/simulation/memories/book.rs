@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cogzy_engine::sync::Report;
+
 use crate::oracle::Check;
 
 /// A memory: a text, whose vector follows it, and a tag, of which no vector knows. Each text and
@@ -50,7 +52,9 @@ pub struct Book {
     /// The numbers of the writes of each memory.
     of: BTreeMap<String, Vec<u32>>,
     deleted: BTreeMap<String, Vec<Memory>>,
-    /// What the app of each device wrote last. Some apps hold that, and look at nothing else.
+    /// What the app of each device wrote last.
+    wrote: BTreeMap<String, Vec<Memory>>,
+    /// What it has in memory: that, or what it has read since. Some apps look at nothing else.
     held: BTreeMap<String, Vec<Memory>>,
     /// What the engine of each device knows of its app.
     told: BTreeMap<String, Told>,
@@ -62,23 +66,55 @@ pub struct Book {
 /// What an engine knows of its app, and what it does not know yet.
 #[derive(Debug, Default)]
 struct Told {
-    /// What the app had written when the last cycle came to its end, or what it found first.
-    wrote: Vec<Memory>,
-    /// What the app has found in the vault since, and had not written itself.
-    came: Vec<Memory>,
-    /// What it has deleted since.
+    /// What has been in the vault, as the app may have found it. None before the first cycle.
+    known: Option<BTreeSet<Says>>,
+    /// What cycles have brought since the app wrote, or merged with what it wrote.
+    came: Vec<Came>,
+    /// What the app has deleted since the last cycle.
     deleted: Vec<Memory>,
+    /// True if it has written since the last cycle.
+    saved: bool,
+    /// True if a cycle has not come to its end.
+    is_cut: bool,
 }
 
-impl Told {
-    fn has_come(&self, memory: &Memory) -> bool {
-        self.came.iter().any(|came| came.says(memory))
+/// Memories that have come by one cycle.
+#[derive(Debug)]
+struct Came {
+    memories: Vec<Memory>,
+    /// True unless they may have come one after the other.
+    at_once: bool,
+}
+
+/// Id, text and tag of a memory.
+type Says = (String, u32, u32);
+
+impl Memory {
+    fn says(&self) -> Says {
+        (self.id.clone(), self.text, self.tag)
     }
 }
 
-impl Memory {
-    fn says(&self, other: &Self) -> bool {
-        (&self.id, self.text, self.tag) == (&other.id, other.text, other.tag)
+impl Told {
+    /// Notes what is in the vault and is not known.
+    fn sees<'m>(&mut self, memories: impl Iterator<Item = &'m Memory>, at_once: bool) {
+        let Some(known) = &mut self.known else { return };
+        let memories: Vec<Memory> = memories.filter(|memory| known.insert(memory.says())).cloned().collect();
+        if !memories.is_empty() {
+            self.came.push(Came { memories, at_once });
+        }
+    }
+
+    /// A memory as it came, if a save that deletes it has nothing of what came with it or later: it
+    /// may come from an app that had not read that.
+    fn unread(&self, deleted: &Memory, wrote: &BTreeSet<Says>) -> Option<Memory> {
+        let is_it = |memory: &&Memory| memory.id == deleted.id;
+        let at = self.came.iter().rposition(|came| came.memories.iter().any(|memory| is_it(&memory)))?;
+        let known = self.known.as_ref()?;
+        let has = |memory: &Memory| wrote.contains(&memory.says()) && known.contains(&memory.says());
+        let later = &self.came[at + usize::from(!self.came[at].at_once)..];
+        let is_read = later.iter().flat_map(|came| &came.memories).any(has);
+        self.came[at].memories.iter().find(is_it).filter(|_| !is_read).cloned()
     }
 }
 
@@ -116,11 +152,18 @@ impl Book {
     }
 
     pub fn wrote(&mut self, device: &str, memories: &[Memory]) {
+        self.wrote.insert(device.to_owned(), memories.to_vec());
+        self.told.entry(device.to_owned()).or_default().saved = true;
+        self.reads(device, memories);
+    }
+
+    /// The app of a device has read these memories, and has not written yet.
+    pub fn reads(&mut self, device: &str, memories: &[Memory]) {
         self.held.insert(device.to_owned(), memories.to_vec());
     }
 
-    /// Reads a memory, which the app counts.
-    pub fn reads(&self, memories: &mut [Memory]) {
+    /// The app counts that a memory was asked for.
+    pub fn counts(&self, memories: &mut [Memory]) {
         let at = self.writes.len() % memories.len();
         memories[at].reads += 1;
     }
@@ -132,30 +175,38 @@ impl Book {
 
     /// The app of a device finds these memories in the vault.
     pub fn finds(&mut self, device: &str, memories: &[Memory]) {
-        let held = self.held.get(device).map(Vec::as_slice).unwrap_or_default();
-        let told = self.told.entry(device.to_owned()).or_default();
-        let says = |memory: &Memory| (memory.id.clone(), memory.text, memory.tag);
-        let own: BTreeSet<_> = held.iter().chain(&told.wrote).map(says).collect();
-        let came: Vec<Memory> =
-            memories.iter().filter(|memory| !own.contains(&says(memory))).cloned().collect();
-        told.came.extend(came);
+        let own = self.wrote_by(device);
+        let came = memories.iter().filter(|memory| !own.contains(&memory.says()));
+        self.told.entry(device.to_owned()).or_default().sees(came, false);
     }
 
-    /// A cycle of a device has come to its end, and these memories are there; `is_doubted` if it has
-    /// taken the last save for one made without what had come.
-    pub fn synced(&mut self, device: &str, shown: Shown, is_doubted: bool) {
-        let before = self.told.remove(device).unwrap_or_default();
-        let wrote = match self.held.get(device) {
-            Some(held) => held.clone(),
-            None if before.wrote.is_empty() => shown.into_values().collect(),
-            None => before.wrote.clone(),
-        };
-        if is_doubted && !wrote.iter().any(|memory| before.has_come(memory)) {
-            let as_it_came = |id: &str| before.came.iter().rfind(|came| came.id == id).cloned();
-            let doubted = before.deleted.iter().filter_map(|one| Some((as_it_came(&one.id)?, one.clone())));
-            self.doubted.extend(doubted);
+    fn wrote_by(&self, device: &str) -> BTreeSet<Says> {
+        self.wrote.get(device).into_iter().flatten().map(Memory::says).collect()
+    }
+
+    /// A cycle of a device has not come to its end.
+    pub fn is_cut(&mut self, device: &str) {
+        self.told.entry(device.to_owned()).or_default().is_cut = true;
+    }
+
+    /// A cycle of a device has come to its end, and these memories are there. It may have taken the
+    /// last save for one made without what had come.
+    pub fn synced(&mut self, device: &str, shown: &Shown, report: &Report) {
+        let mut told = self.told.remove(device).unwrap_or_default();
+        let own = self.wrote_by(device);
+        if !report.reverted.is_empty() {
+            let unread = |one: &Memory| Some((told.unread(one, &own)?, one.clone()));
+            self.doubted.extend(told.deleted.iter().filter_map(unread));
         }
-        self.told.insert(device.to_owned(), Told { wrote, ..Told::default() });
+        let is_plain = report.merged.is_empty() && report.conflicts.is_empty() && report.reverted.is_empty();
+        if told.saved {
+            told.came.clear();
+            // If it was merged instead, it comes again.
+            told.known.iter_mut().filter(|_| is_plain).for_each(|known| known.extend(own.clone()));
+        }
+        told.sees(shown.values(), is_plain && !told.is_cut);
+        let known = Some(shown.values().map(Memory::says).collect());
+        self.told.insert(device.to_owned(), Told { known, came: told.came, ..Told::default() });
     }
 
     /// The writes that whoever saw this memory knew of, as far as they are known to be.
