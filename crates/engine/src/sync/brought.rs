@@ -82,9 +82,19 @@ pub(super) type Table = BTreeMap<Id, Digest>;
 /// Memories that pulls have changed, by corpus.
 pub(super) type Lines = BTreeMap<VaultPath, Vec<Line>>;
 
-/// The same of pulls that follow each other: what a memory said before the first one, and says since
-/// the last one.
-type Changes<'n> = BTreeMap<&'n VaultPath, BTreeMap<&'n Id, [Option<Digest>; 2]>>;
+/// The same of pulls that follow each other.
+type Changes<'n> = BTreeMap<&'n VaultPath, BTreeMap<&'n Id, Change>>;
+
+/// A memory that pulls which follow each other have changed.
+#[derive(Debug)]
+struct Change {
+    /// Digest of what it said before the first one. None if it was not there.
+    before: Option<Digest>,
+    /// Digest of what it says since the last one. None if it is gone.
+    after: Option<Digest>,
+    /// Digests of what each of them brought.
+    came: Vec<Digest>,
+}
 
 impl Brought {
     /// The note after a later pull, which brings `lines` in place of the last version. `wrote` has
@@ -128,7 +138,8 @@ impl Brought {
             precede(&mut known, earlier);
         }
         let is_new = |corpus: &VaultPath, line: &Line| {
-            line.after.is_some() && !known.get(corpus).is_some_and(|known| known.contains_key(&line.id))
+            let known = known.get(corpus).and_then(|known| known.get(&line.id));
+            line.after.is_some() && known.is_none_or(Change::is_none)
         };
         lines.iter().any(|(corpus, lines)| lines.iter().any(|line| is_new(corpus, line)))
     }
@@ -169,7 +180,7 @@ impl Brought {
 /// What a save has of that which some pulls have changed.
 #[derive(Debug, Clone, Copy, Default)]
 struct Signs {
-    /// Something as it came.
+    /// Something as it came, even if a later pull has changed it since.
     knows: bool,
     /// Something that came, however it was changed.
     knows_new: bool,
@@ -185,10 +196,14 @@ impl Signs {
     fn of(changes: &Changes<'_>, here: &BTreeMap<VaultPath, Table>) -> Self {
         let mut signs = Self::default();
         for (corpus, changes) in changes {
-            for (id, [before, after]) in changes {
+            for (id, change) in changes {
+                let Change { before, after, came } = change;
                 let says = here.get(*corpus).and_then(|table| table.get(*id)).copied();
                 // What is gone may have been deleted here, too.
-                signs.knows |= after.is_some() && says == *after;
+                signs.knows |= says != *before && says.is_some_and(|says| came.contains(&says));
+                if change.is_none() {
+                    continue;
+                }
                 signs.knows_new |= before.is_none() && after.is_some() && says.is_some();
                 signs.takes_back |= says == *before;
                 signs.has |= before.is_some() && says == *before;
@@ -203,6 +218,13 @@ impl Signs {
         // Else it has read what came, and has changed or deleted every memory of it since.
         let has_changed_all = self.had && !self.has && self.knows_new;
         self.takes_back && !self.knows && !has_changed_all
+    }
+}
+
+impl Change {
+    /// True if the memory says again what it said.
+    fn is_none(&self) -> bool {
+        self.before == self.after
     }
 }
 
@@ -224,12 +246,10 @@ fn precede<'n>(changes: &mut Changes<'n>, lines: &'n Lines) {
     for (corpus, lines) in lines {
         let known = changes.entry(corpus).or_default();
         for line in lines {
-            let after = known.get(&line.id).map_or(line.after, |[_, after]| *after);
-            if line.before == after {
-                known.remove(&line.id);
-            } else {
-                known.insert(&line.id, [line.before, after]);
-            }
+            let new = || Change { before: None, after: line.after, came: Vec::new() };
+            let change = known.entry(&line.id).or_insert_with(new);
+            change.before = line.before;
+            change.came.extend(line.after);
         }
     }
 }
@@ -239,8 +259,11 @@ fn joined(first: &Lines, second: &Lines) -> Lines {
     let mut changes = Changes::new();
     precede(&mut changes, second);
     precede(&mut changes, first);
-    let line = |(id, [before, after]): (&Id, [Option<Digest>; 2])| Line { id: id.clone(), before, after };
-    changes.into_iter().map(|(corpus, all)| (corpus.clone(), all.into_iter().map(line).collect())).collect()
+    let lines = |all: BTreeMap<&Id, Change>| {
+        let differ = all.into_iter().filter(|(_, change)| !change.is_none());
+        differ.map(|(id, Change { before, after, .. })| Line { id: id.clone(), before, after }).collect()
+    };
+    changes.into_iter().map(|(corpus, all)| (corpus.clone(), lines(all))).collect()
 }
 
 #[cfg(test)]
