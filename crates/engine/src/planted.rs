@@ -73,11 +73,14 @@ pub enum Bug {
     CutThrough,
     /// A checkpoint is taken although one of its lines stands in it more than once.
     TakeRepeatedLines,
+    /// A file that a listing has left out is not looked at again, and a link hides nothing where
+    /// its own name is not synced.
+    TrustTheListing,
 }
 
 impl Bug {
     /// Mistakes that any run may find.
-    pub const SYNC: [Self; 19] = [
+    pub const SYNC: [Self; 20] = [
         Self::SkipRecheck,
         Self::CommitBeforePacks,
         Self::EmptyListing,
@@ -97,6 +100,7 @@ impl Bug {
         Self::HalfAGroup,
         Self::NoFlush,
         Self::CutThrough,
+        Self::TrustTheListing,
     ];
 
     /// Mistakes that only show where memories are merged.

@@ -43,7 +43,16 @@ pub struct Filter {
     exclude: Gitignore,
     /// Folders in which `exclude` leaves no file.
     closed: Gitignore,
+    /// Starts of the paths that `include` matches. None where a path may begin in any way.
+    starts: Option<Vec<Start>>,
     digest: Digest,
+}
+
+/// Start of the paths that a pattern matches, name by name.
+#[derive(Debug, Clone)]
+struct Start {
+    /// None for a name that may be any.
+    names: Vec<Option<String>>,
 }
 
 impl Filter {
@@ -68,6 +77,9 @@ impl Filter {
             include: compile("include", include.iter().map(String::as_str))?,
             exclude: compiled,
             closed,
+            starts: (!include.is_empty())
+                .then(|| include.iter().map(|pattern| Start::of(pattern)).collect())
+                .flatten(),
             digest: digest(include, exclude),
         })
     }
@@ -91,10 +103,39 @@ impl Filter {
         never(folder) || self.closed.matched_path_or_any_parents(folder.as_str(), true).is_ignore()
     }
 
+    /// True if `place` itself, or a file below it, may be one that is synced. It may say so of a
+    /// place that has none.
+    #[must_use]
+    pub fn may_hold(&self, place: &VaultPath) -> bool {
+        let begins = |starts: &Vec<Start>| starts.iter().any(|start| start.may_hold(place));
+        !self.prunes(place) && self.starts.as_ref().is_none_or(begins)
+    }
+
     /// Digest of the settings and of the list of paths that are never synced.
     #[must_use]
     pub const fn digest(&self) -> Digest {
         self.digest
+    }
+}
+
+impl Start {
+    /// The start of a pattern's paths. None where it may match in any folder.
+    fn of(pattern: &str) -> Option<Self> {
+        let nfc: String = pattern.nfc().collect();
+        let pattern = nfc.trim_end().trim_start_matches('!');
+        let (anchored, whole) = (pattern.trim_end_matches('/').contains('/'), pattern.trim_matches('/'));
+        let mut names = Vec::new();
+        // A set of letters, or of words, may have a slash in it: nothing is told after its start.
+        for name in whole.split('/').take_while(|name| !name.contains("**") && !name.contains(['[', '{'])) {
+            names.push((!name.contains(['*', '?', '\\'])).then(|| name.to_owned()));
+        }
+        anchored.then_some(Self { names })
+    }
+
+    /// True if a path that begins so may be `place`, or lie below or above it.
+    fn may_hold(&self, place: &VaultPath) -> bool {
+        let mut both = self.names.iter().zip(place.names());
+        both.all(|(wanted, name)| wanted.as_ref().is_none_or(|wanted| wanted == name))
     }
 }
 

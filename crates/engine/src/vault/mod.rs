@@ -63,7 +63,8 @@ pub(crate) use read::hash_file;
 pub use read::{FileChanged, StableReader, hash_stable, open_stable};
 pub use record::{Answer, Written};
 pub use scan::{
-    Found, Problem, ProblemKind, Scan, ScanError, ScanOptions, ScanProgress, members, scan, scan_places,
+    Found, Problem, ProblemKind, Scan, ScanError, ScanOptions, ScanProgress, look_again, members, scan,
+    scan_places,
 };
 pub use spelling::Spellings;
 pub use stage::{Stage, StageError, StageWriter};

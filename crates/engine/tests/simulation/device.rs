@@ -30,6 +30,7 @@ use crate::worlds;
 pub use crate::pipeline::groups;
 
 mod loss;
+mod selected;
 
 pub const DAY: Duration = Duration::from_secs(24 * 3600);
 pub const SETTLE: Duration = Duration::from_secs(2);
@@ -49,6 +50,7 @@ pub struct Device {
     pub name: String,
     pub disk: Disk,
     pub faults: Arc<Mutex<RemoteFaults>>,
+    pub include: Vec<String>,
     pub exclude: Vec<String>,
     /// The rest of it.
     pub filter: Filter,
@@ -75,10 +77,6 @@ pub struct Device {
 /// Files that merge line by line. A member of a group must not, whatever a pattern says.
 const LINES: [&str; 2] = ["**/*.log", "corpus/nodes.json"];
 
-fn filter(exclude: &[String]) -> Filter {
-    Filter::new(&[], exclude).unwrap()
-}
-
 /// Every other device cuts what it sends into small commits, and every other one puts small packs
 /// into its commits. Worlds that failed before there was that stay as they were.
 fn limits(rng: &mut Rng, enclosing: &mut Rng, seed: u64) -> Limits {
@@ -102,10 +100,12 @@ impl Device {
     pub fn new(disk: Disk, store: Store, seed: u64) -> Self {
         let (name, trace) = (disk.name.clone(), disk.trace.clone());
         let stream = |part: &str| Rng::stream(seed, &format!("{name} {part}"));
-        let exclude = vec!["cache/**".to_owned()];
+        let (include, exclude) =
+            (selected::include(&mut stream("include"), seed), vec!["cache/**".to_owned()]);
         Self {
             faults: Arc::default(),
-            filter: filter(&exclude),
+            filter: selected::filter(&include, &exclude),
+            include,
             exclude,
             mass: 8,
             limits: limits(&mut stream("limits"), &mut stream("enclosed"), seed),
@@ -133,6 +133,7 @@ impl Device {
             name: self.name.clone(),
             disk: self.disk.copy(then),
             faults: Arc::new(Mutex::new(*self.faults.lock().unwrap())),
+            include: self.include.clone(),
             exclude: self.exclude.clone(),
             filter: self.filter.clone(),
             fuse: Fuse::new(),
@@ -199,7 +200,7 @@ impl Device {
             settle: SETTLE,
             rehash: Duration::from_secs(7 * 24 * 3600),
             filter: self.filter.clone(),
-            filter_record: FilterRecord { include: vec![], exclude: self.exclude.clone() },
+            filter_record: FilterRecord { include: self.include.clone(), exclude: self.exclude.clone() },
             brakes: Brakes { min_files: self.mass, ..Brakes::default() },
             limits: self.limits,
             threads: NonZeroUsize::MIN,
@@ -233,19 +234,6 @@ impl Device {
         };
         self.database.allow_commits(allow).unwrap();
         Arc::clone(&self.database)
-    }
-
-    /// Changes the settings; they are read when the process starts.
-    pub fn set_exclude(&mut self, exclude: Vec<String>) {
-        self.filter = filter(&exclude);
-        let before = std::mem::replace(&mut self.exclude, exclude);
-        for folder in before.iter().filter(|glob| !self.exclude.contains(glob)) {
-            let (mut site, folder) = (self.disk.site(), folder.trim_end_matches("**"));
-            let here = site.files_below(folder.trim_end_matches('/'));
-            let here = here.into_iter().map(|(path, ino)| (path, site.digest(ino))).collect();
-            site.ledger.synced_again(folder, here);
-        }
-        self.engine = None;
     }
 
     /// Changes how long displaced files stay in the trash.

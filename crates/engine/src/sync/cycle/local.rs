@@ -86,7 +86,7 @@ impl Local {
         self.unsettled.insert(path);
     }
 
-    fn block(&mut self, problem: &Problem) {
+    pub(super) fn block(&mut self, problem: &Problem) {
         let weight = match problem.kind {
             ProblemKind::Busy => Weight::Passing,
             ProblemKind::Symlink | ProblemKind::Special => Weight::Skipped,

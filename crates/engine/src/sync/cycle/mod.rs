@@ -26,6 +26,7 @@ mod indexed;
 mod intake;
 mod local;
 mod look;
+mod missing;
 mod names;
 mod old;
 mod on_disk;

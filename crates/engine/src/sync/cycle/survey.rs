@@ -153,8 +153,9 @@ impl Session<'_> {
         forget_given_up(&mut base, [&local.tree, &remote], &there.groups, &there.gone_for_good());
         local.tree.share_with(&base);
         self.meet_databases(&mut local, [&mut base, &mut remote], &there).await?;
-        local.name_what_blocks(&base, &remote);
         self.context.meet_disks(&mut local, &base, scope)?;
+        blocking(|| self.context.look_for_missing(&mut local, &base));
+        local.name_what_blocks(&base, &remote);
         blocking(|| self.context.block_unwritable(&mut local, &base, &remote));
         let (groups, joining) = (&there.groups, record.is_none_or(|record| record.joining));
         // One look before the scan and one after it: a command that ended in between may have left

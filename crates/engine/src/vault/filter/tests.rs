@@ -77,6 +77,27 @@ fn different_settings_have_different_digests() {
     assert_eq!(filter(&["a"], &["b"]).digest(), filter(&["a"], &["b"]).digest());
 }
 
+#[test]
+fn a_place_may_hold_what_the_includes_can_reach() {
+    let filter = filter(&["corpus/**", "/a/*/c.md", "x/{y,z/w}/v"], &["corpus/old/**"]);
+    for (text, may) in [
+        ("corpus", true),
+        ("corpus/deep/er", true),
+        ("corpus/old", false),
+        ("corpora", false),
+        ("a", true),
+        ("a/b", true),
+        ("a/b/c.md", true),
+        ("a/b/d", false),
+        ("x/z", true),
+        ("y", false),
+        ("config.json", false),
+    ] {
+        assert_eq!(filter.may_hold(&path(text)), may, "{text}");
+    }
+    assert!(self::filter(&["*.md"], &[]).may_hold(&path("anywhere/at/all")));
+}
+
 fn pattern() -> impl Strategy<Value = String> {
     "!?/?([abc*]|\\*\\*/){1,3}[abc](/|/\\*\\*|/\\*)?"
 }
@@ -93,6 +114,10 @@ proptest! {
             let pruned = path.folders().find(|&folder| filter.prunes(&VaultPath::new(folder).unwrap()));
             if let Some(folder) = pruned {
                 prop_assert_ne!(filter.verdict(&path), Verdict::Synced, "{} lies below {}", path, folder);
+            }
+            if filter.verdict(&path) == Verdict::Synced {
+                let may = |folder| filter.may_hold(&VaultPath::new(folder).unwrap());
+                prop_assert!(path.folders().all(may), "{} lies where nothing may", path);
             }
         }
     }

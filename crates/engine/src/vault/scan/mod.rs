@@ -3,7 +3,8 @@
 //! [`walk`] lists the folders, [`clash`] ensures that no two files have the same path, [`hashing`]
 //! reads the files that the cache does not know, [`members()`] checks a few files again, and
 //! [`scan_places`] looks at those places only that a watcher has named. The result is sorted and
-//! does not depend on the order in which threads finish.
+//! does not depend on the order in which threads finish. [`look_again`] looks once more at files
+//! that were not found.
 //!
 //! Invariants:
 //! - A file is found only if it was stable while it was read.
@@ -18,6 +19,7 @@
 mod clash;
 mod hashing;
 mod members;
+mod missing;
 mod places;
 mod walk;
 
@@ -29,6 +31,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 pub use members::members;
+pub use missing::look_again;
 pub use places::scan_places;
 
 use hashing::Claims;

@@ -1,3 +1,4 @@
+mod missing;
 mod places;
 
 use std::cell::RefCell;
@@ -97,6 +98,9 @@ impl std::fmt::Debug for Trap<'_> {
 
 impl Fs for Trap<'_> {
     fn lstat(&self, path: &Path) -> io::Result<FileStat> {
+        if self.list_fails && path.parent() == Some(&self.at) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
         RealFs.lstat(path)
     }
     fn read_dir(&self, path: &Path) -> io::Result<Vec<(OsString, FileKind)>> {
@@ -214,6 +218,24 @@ fn unsyncable_paths_are_reported_and_do_not_hide_the_rest() {
     assert!(scan.problems[1].covers(&path("linked/below")), "a link in place of a folder is no deletion");
     assert!(scan.problems[1].covers(&path("linked")));
     assert!(!scan.problems[1].covers(&path("linked2")));
+}
+
+#[test]
+fn a_link_is_told_of_where_its_folder_may_hold_synced_files() {
+    let mut vault = Vault::new();
+    for name in ["traces", "cache", "node_modules", "notes.md"] {
+        std::os::unix::fs::symlink("/", vault.dir.path().join(name)).unwrap();
+    }
+    let mut links = |include: &[&str], exclude: &[&str]| {
+        let owned = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
+        vault.filter = Filter::new(&owned(include), &owned(exclude)).unwrap();
+        let scan = vault.scan();
+        assert!(scan.problems.iter().all(|problem| problem.kind == ProblemKind::Symlink));
+        scan.problems.into_iter().map(|problem| problem.path).collect::<Vec<_>>()
+    };
+    assert_eq!(links(&["corpus/**", "traces/**"], &[]), ["traces"]);
+    assert_eq!(links(&["*.md"], &["/traces", "cache/**"]), ["node_modules", "notes.md"]);
+    assert_eq!(links(&["cache/**"], &["cache", "!cache/keep"]), ["cache"]);
 }
 
 #[test]

@@ -171,6 +171,9 @@ fn sort(
 ) -> Vec<Open> {
     names.sort_by(|(a, _), (b, _)| b.cmp(a));
     let mut deeper = Vec::new();
+    let filter = options.filter;
+    let prunes = |path: &_| filter.prunes(path);
+    let may_hold = |path: &_| filter.may_hold(path) && !planted(Bug::TrustTheListing);
     for (name, kind) in names {
         let below =
             |name: &str| if on_disk.is_empty() { name.to_owned() } else { format!("{on_disk}/{name}") };
@@ -189,14 +192,15 @@ fn sort(
         if kind == FileKind::File && main_of(&on_disk).is_some() {
             walked.companions.push(on_disk.clone());
         }
-        let wanted = || options.filter.verdict(&path) == Verdict::Synced;
+        let wanted = || filter.verdict(&path) == Verdict::Synced;
         match kind {
-            FileKind::Folder if options.filter.prunes(&path) => {}
+            FileKind::Folder if prunes(&path) => {}
             FileKind::Folder => deeper.push(Open { path, on_disk, above }),
             FileKind::File if wanted() => walked.files.push(Claim::new(path, &on_disk)),
             FileKind::File => {}
-            // A link in the place of an excluded folder does not matter.
-            FileKind::Symlink | FileKind::Special if !wanted() || options.filter.prunes(&path) => {}
+            // A link in the place of an excluded folder does not matter. One that is no synced name
+            // may stand where a folder with synced files stood.
+            FileKind::Symlink | FileKind::Special if prunes(&path) || !wanted() && !may_hold(&path) => {}
             FileKind::Symlink => walked.problem(on_disk, ProblemKind::Symlink),
             FileKind::Special => walked.problem(on_disk, ProblemKind::Special),
         }
