@@ -20,16 +20,27 @@ use crate::fs::{At, DatabaseFault, IoAt, found};
 use crate::vault::database::{
     in_parts, is_database, is_whole_database, remove_companions, snapshot_to, stale_companion,
 };
+use crate::vault::read::is_locked;
 
 impl Hand<'_> {
     /// True for a database that another version of itself replaces.
     pub fn is_taken_over(&self, step: &Step) -> Result<bool, IoAt> {
         let Some(staged) = self.staged(step).filter(|_| step.old.is_some()) else { return Ok(false) };
-        Ok(self.is_database(&self.visible(step))? && self.is_database(&staged)?)
+        Ok(self.is_known_database(&self.visible(step))? && self.is_known_database(&staged)?)
     }
 
-    pub fn is_database(&self, place: &Path) -> Result<bool, IoAt> {
+    /// True for a database; fails for a file that nobody may read, which must not be moved as if it
+    /// were none.
+    pub fn is_known_database(&self, place: &Path) -> Result<bool, IoAt> {
         is_database(self.fs, place).at("read", place)
+    }
+
+    /// True for a database that may be read. A file that may not is left as it is by whoever asks.
+    pub fn is_database(&self, place: &Path) -> Result<bool, IoAt> {
+        match is_database(self.fs, place) {
+            Err(error) if is_locked(&error) => Ok(false),
+            known => known.at("read", place),
+        }
     }
 
     /// Looks at a database before it is replaced or taken away. What takes its place in a
@@ -71,7 +82,7 @@ impl Hand<'_> {
 
     /// Fails if a program has written to a database while it was taken away.
     pub fn confirm_alone(&self, step: &Step) -> Result<(), Halt> {
-        if !self.is_database(&self.aside(step))? {
+        if !self.is_known_database(&self.aside(step))? {
             return Ok(());
         }
         let visible = self.visible(step);
@@ -133,7 +144,9 @@ impl Hand<'_> {
     pub fn hand_back(&mut self, task: &Task) -> Result<bool, IoAt> {
         let (step, visible, aside) = (task.step, self.visible(task.step), self.aside(task.step));
         let Some(staged) = self.staged(step) else { return Ok(false) };
-        if !self.is_database(&visible)? || !self.is_database(&aside)? {
+        // The visible file is read only where a database was put aside: one that may not be read
+        // would stay new while the rest of its item goes back.
+        if !self.is_database(&aside)? || !self.is_known_database(&visible)? {
             return Ok(false);
         }
         if self.what_visible(step)? != What::New {

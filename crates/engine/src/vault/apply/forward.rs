@@ -91,7 +91,7 @@ impl Hand<'_> {
             // Only after a crash on a disk without exchange and links: it is on its way.
             (None, Some(_)) if self.is_on_its_way(step)? => Ok(None),
             (None, Some(_)) => Err(Halt::Moved(format!("{} was deleted after the scan", step.path))),
-            (Some(stat), Some(old)) if self.is_database(&visible)? => {
+            (Some(stat), Some(old)) if self.is_known_database(&visible)? => {
                 self.check_database(task, stat, old).map(Some)
             }
             (Some(stat), Some(_)) if Some(stat) == task.seen => Ok(Some(stat)),

@@ -63,9 +63,9 @@ impl Hand<'_> {
                 Ok(if known[1] == raw { What::New } else { What::Other })
             }
             Ok(_) => Ok(What::Other),
-            // The user has locked it. A disk that merely fails must not pass for an edit: half a
+            // Somebody has locked it. A disk that merely fails must not pass for an edit: half a
             // unit would stay as it is.
-            Err(error) if is_locked(&error, &stat) => Ok(What::Other),
+            Err(error) if is_locked(&error) => Ok(What::Other),
             Err(error) => Err(error).at("read", path),
         }
     }
@@ -185,6 +185,18 @@ impl Hand<'_> {
             }
         }
         Ok(false)
+    }
+
+    /// True if nothing of the unit has to go back: no file was moved, and none has a second name in
+    /// its place, as a rename in two steps gives it.
+    pub fn is_untouched(&self, unit: &Unit) -> Result<bool, IoAt> {
+        for task in unit.tasks.iter().filter(|task| !task.deletes()) {
+            let staged = self.staged(task.step);
+            if staged.map_or(Ok(false), |staged| self.is_same(&staged, &self.visible(task.step)))? {
+                return Ok(false);
+            }
+        }
+        Ok(!self.begun(unit)?)
     }
 
     /// A folder with a file that this program has moved and that belongs to others, if a link or the

@@ -35,9 +35,12 @@ impl<'a> Outcome<'a> {
         }
         let fate = match outcome {
             Err(halt) if halt.undo() => {
-                hand.back(unit)?;
-                // It may have been moved away meanwhile.
-                refuse_shut_out(hand, unit, false)?;
+                // Else no file has to be looked at, which one that cannot be read would stop.
+                if !hand.is_untouched(unit)? {
+                    hand.back(unit)?;
+                    // It may have been moved away meanwhile.
+                    refuse_shut_out(hand, unit, false)?;
+                }
                 hand.tidy(unit, false)?;
                 Err(halt.to_string())
             }

@@ -21,9 +21,15 @@ use crate::vault::hash_stable;
 struct Crashing {
     disk: RootedFs,
     left: std::sync::Mutex<Cell<usize>>,
+    /// A file that cannot be read, and the error.
+    unread: Option<(PathBuf, io::ErrorKind)>,
 }
 
 impl Crashing {
+    fn new(disk: RootedFs, left: usize) -> Self {
+        Self { disk, left: std::sync::Mutex::new(Cell::new(left)), unread: None }
+    }
+
     fn effect(&self) -> io::Result<()> {
         let left = self.left.lock().unwrap();
         match left.get().checked_sub(1) {
@@ -48,7 +54,10 @@ impl Fs for Crashing {
         self.disk.read_dir(path)
     }
     fn open(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
-        self.disk.open(path)
+        match &self.unread {
+            Some((unread, kind)) if unread == path => Err((*kind).into()),
+            _ => self.disk.open(path),
+        }
     }
     fn create(&self, path: &Path) -> io::Result<Box<dyn WriteFile>> {
         self.effect()?;
@@ -236,7 +245,7 @@ fn a_crash_at_any_moment_leaves_all_old_or_all_new_and_nothing_is_lost() {
     for mode in ["PRAGMA journal_mode = WAL", "PRAGMA journal_mode = DELETE"] {
         for at in 0.. {
             let memory = Memory::new(mode);
-            let fs = Crashing { disk: memory.disk(), left: std::sync::Mutex::new(Cell::new(at)) };
+            let fs = Crashing::new(memory.disk(), at);
             let result = memory.apply(&fs);
             if !fs.reached() {
                 assert_eq!(result.unwrap().retry, [], "{mode}");
@@ -316,4 +325,39 @@ fn a_damaged_database_makes_way_as_a_file() {
     assert_eq!(rows(&Connection::open(&place).unwrap()), NEW);
     let kept = memory.layout().conflict_file(CONFLICT, &path("mem.db"));
     assert!(std_fs::read(kept).unwrap() == bytes);
+}
+
+#[test]
+fn a_file_that_nobody_may_read_any_more_waits_and_stops_nothing() {
+    use io::ErrorKind::{Other, PermissionDenied};
+    for (name, kind) in [("a.json", PermissionDenied), ("mem.db", PermissionDenied), ("a.json", Other)] {
+        let memory = Memory::new("PRAGMA journal_mode = DELETE");
+        let plan = memory.plan();
+        let file = memory.root().join(name);
+        // Another one in its place, of the same bytes: it has to be read.
+        std_fs::copy(&file, memory.root().join("other")).unwrap();
+        std_fs::rename(memory.root().join("other"), &file).unwrap();
+        let fs = Crashing { unread: Some((file, kind)), ..Crashing::new(memory.disk(), usize::MAX) };
+        let applied = apply(&fs, &memory.layout(), plan, None, &mut |_| {}).unwrap();
+        assert_eq!(applied.failed.len(), 1, "{name}, {kind}");
+        conclude(&fs, &memory.layout()).unwrap();
+        assert!(!memory.layout().applying().exists());
+        assert_eq!(memory.states()[..2], [false; 2], "{name}, {kind}");
+    }
+}
+
+#[test]
+fn a_recovery_ends_though_nobody_may_read_a_file_any_more() {
+    for at in 0.. {
+        let memory = Memory::new("PRAGMA journal_mode = WAL");
+        let fs = Crashing::new(memory.disk(), at);
+        let _crashed = memory.apply(&fs);
+        if !fs.reached() {
+            break;
+        }
+        let unread = Some((memory.root().join("a.json"), io::ErrorKind::PermissionDenied));
+        let fs = Crashing { unread, ..Crashing::new(memory.disk(), usize::MAX) };
+        recover(&fs, &memory.layout(), None).unwrap_or_else(|error| panic!("effect {at}: {error}"));
+        conclude(&fs, &memory.layout()).unwrap();
+    }
 }
