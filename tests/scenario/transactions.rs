@@ -1,18 +1,21 @@
 //! Files that a program writes by transactions: sent as one, and the fate of the versions that it
 //! replaces.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cogzy_client::local_vault::LocalVault;
-use cogzy_engine::model::Validate;
+use cogzy_engine::model::{Validate, VaultPath};
 use cogzy_engine::remote::{MemoryRemote, Remote};
-use cogzy_engine::sync::{Report, Request, Weight};
+use cogzy_engine::sync::{Report, Request, Unwatched, Weight};
+use cogzy_engine::vault::Transaction;
 use cogzy_testkit::fresh_folder;
 use cogzy_testkit::memory::{corpus, matrix};
 
+use crate::support::away::Away;
 use crate::support::device::{Device, WritesThen};
 
 const PATH: &str = "traces/state.json";
@@ -47,6 +50,66 @@ async fn what_a_program_replaces_is_gone_once_it_has_settled_and_what_a_pull_rep
     one.sync().await;
     one.sync().await;
     assert_eq!((one.text(PATH).as_deref(), trashes(&one)), (Some("by the other"), 1));
+}
+
+/// An app that saves a large matrix every minute on a train has no cycle that comes to its end.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_program_replaces_goes_where_no_cycle_ends_too() {
+    let folder = fresh_folder();
+    let bucket = Arc::new(Away::default());
+    let mut one = Device::joined(folder.path(), "one", Arc::clone(&bucket) as Arc<dyn Remote>).await;
+    save(&one, "saved 0");
+    one.sync().await;
+    for round in 1..4 {
+        save(&one, &format!("saved {round}"));
+        one.pass(Duration::from_secs(10));
+        one.engine().look_around(&Unwatched).await.unwrap();
+        assert_eq!(trashes(&one), 0, "offline and in a pause the daemon only looks");
+    }
+    for round in 4..7 {
+        one.pass(Duration::from_secs(10));
+        let incoming = one.root.join("sync/incoming");
+        std::fs::create_dir_all(&incoming).unwrap();
+        std::fs::write(incoming.join("new"), format!("saved {round}")).unwrap();
+        let transaction = Transaction {
+            id: format!("save {round}"),
+            source: "app".to_owned(),
+            expected: BTreeMap::new(),
+            writes: BTreeMap::from([(VaultPath::new(PATH).unwrap(), VaultPath::new("new").unwrap())]),
+            deletes: BTreeSet::new(),
+        };
+        one.engine().transact(&transaction).unwrap();
+        assert_eq!(trashes(&one), 1, "a first upload can take a day");
+    }
+    bucket.set(true);
+    one.try_sync().await.unwrap_err();
+    assert_eq!((trashes(&one), one.text(PATH).as_deref()), (0, Some("saved 6")), "a cycle that fails");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_keeps_what_a_pull_has_replaced_and_what_was_written_late() {
+    let folder = fresh_folder();
+    let remote: Arc<dyn Remote> = Arc::new(MemoryRemote::default());
+    let mut one = Device::joined(folder.path(), "one", Arc::clone(&remote)).await;
+    let mut two = Device::joined(folder.path(), "two", remote).await;
+    one.write("traces/pulled.json", "old");
+    save(&one, "first, ");
+    one.sync().await;
+    two.sync().await;
+    two.write("traces/pulled.json", "new");
+    two.sync().await;
+    one.sync().await;
+    let mut open = File::options().append(true).open(one.root.join(PATH)).unwrap();
+    save(&one, "second");
+    open.write_all(b"and something more").unwrap();
+    drop(open);
+    assert_eq!(trashes(&one), 2);
+    one.pass(Duration::from_secs(10));
+    let report = one.engine().look_around(&Unwatched).await.unwrap();
+    assert_eq!((trashes(&one), report.standing.unwrap().conflicts), (1, 1));
+    one.jump(29);
+    one.engine().look_around(&Unwatched).await.unwrap();
+    assert_eq!(trashes(&one), 1, "for as long as a trash is kept");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,10 @@
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::*;
+use cogzy_engine::clock::{Clock, SystemClock};
 use cogzy_engine::fs::RealFs;
 use cogzy_engine::model::{DeviceId, VaultId};
 
@@ -297,4 +299,29 @@ fn memories_are_read_one_after_the_other_as_they_stood() {
     std::fs::write(vault.root().join("corpus/nodes.json"), "[{]").unwrap();
     let damaged = vault.memories("nodes").unwrap();
     assert!(damaged.iter().is_err_and(|error| error.to_string().contains("corpus/nodes.json")));
+}
+
+/// There is no daemon and no sync that would take it away.
+#[test]
+fn what_transactions_replace_does_not_fill_the_disk() {
+    let (_folder, vault) = vault();
+    let trashes = || {
+        let trash = std::fs::read_dir(vault.root().join("sync/trash"));
+        trash.map_or(0, Iterator::count)
+    };
+    for round in 0..4 {
+        let mut transaction = vault.transaction();
+        transaction.file("traces/t.json", vec![round; 100]).unwrap();
+        transaction.commit().unwrap();
+    }
+    assert_eq!(trashes(), 3, "a program may still write to these");
+    let later = |minutes: u64| {
+        let clock = SystemClock::new();
+        let passed = i64::try_from(Duration::from_mins(minutes).as_nanos()).unwrap();
+        transaction::clear_replaced(&vault.disk().unwrap(), &vault.layout, clock.now_ns() + passed);
+    };
+    later(4);
+    assert_eq!(trashes(), 3);
+    later(6);
+    assert_eq!(trashes(), 0);
 }

@@ -1,6 +1,8 @@
 //! Transactions: several files and memories, written as one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use ndarray::Array2;
 use serde::Serialize;
@@ -11,7 +13,11 @@ use cogzy_engine::clock::{Clock, SystemClock, SystemEntropy, random};
 use cogzy_engine::fs::{self, Fs, IoAt};
 use cogzy_engine::memories::{self, Changes, Collection, Edit, Expectation, MemoriesError, Request};
 use cogzy_engine::model::{Digest, VaultPath};
-use cogzy_engine::vault::{ApplyId, Filter, TransactError, Transaction, transact};
+use cogzy_engine::vault::{ApplyId, Filter, Layout, TransactError, Transaction, transact, trash};
+
+/// Time for which what an earlier transaction has replaced must have stood still before it goes,
+/// where no daemon looks at it sooner: longer than the settle windows that people choose.
+const STILL: Duration = Duration::from_mins(5);
 
 /// Changes that are written together or not at all. Nothing happens before
 /// [`LocalTransaction::commit`].
@@ -127,6 +133,7 @@ impl<'a> LocalTransaction<'a> {
     pub fn commit(self) -> Result<(), LocalVaultError> {
         let (disk, layout) = (self.vault.disk()?, &self.vault.layout);
         let (clock, entropy) = (SystemClock::new(), SystemEntropy);
+        clear_replaced(&disk, layout, clock.now_ns());
         let id = ApplyId::new(clock.now_ms(), random(&entropy));
         let unique: [u8; 16] = random(&entropy);
         let name: String = unique.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -170,5 +177,13 @@ impl<'a> LocalTransaction<'a> {
             }
         }
         Ok(result.map(drop)?)
+    }
+}
+
+/// Removes what earlier transactions have replaced. Without a daemon nobody else does, and a disk
+/// that is full of it takes no further save.
+pub(super) fn clear_replaced(disk: &dyn Fs, layout: &Layout, now_ns: i64) {
+    if let Err(error) = trash::clear_replaced(disk, layout, now_ns, STILL, NonZeroUsize::MIN) {
+        tracing::warn!(%error, "replaced files could not be looked at again; the next transaction tries it");
     }
 }

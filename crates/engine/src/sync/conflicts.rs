@@ -131,8 +131,43 @@ impl Context {
     }
 
     /// Looks again at displaced files: a program that still had one open may have written to it
-    /// since. A changed file becomes a conflict copy. Returns the number of those.
+    /// since. A changed file becomes a conflict copy. Returns the number of those; none while
+    /// another program looks.
     pub(crate) fn recheck_trash(&self) -> Result<usize, SyncError> {
+        let rechecked = trash::in_turn(self.fs(), &self.layout, || self.recheck_trash_alone())?;
+        Ok(rechecked.unwrap_or_default())
+    }
+
+    /// Removes files that programs have replaced by transactions, once they have settled. It waits
+    /// for no cycle to come to its end: an upload can take a day, and so can a pause.
+    pub(crate) fn clear_replaced(&self) {
+        // Another vault may stand there by now.
+        if Marker::read_joined(self.fs(), &self.layout).is_err() {
+            return;
+        }
+        let (now, settle, threads) = (self.ports.clock.now_ns(), self.settings.settle, self.settings.threads);
+        match trash::clear_replaced(self.fs(), &self.layout, now, settle, threads) {
+            Ok(0) => {}
+            Ok(gone) => tracing::debug!(gone, "files that transactions have replaced are gone"),
+            Err(error) => tracing::warn!(%error, "replaced files could not be looked at again"),
+        }
+    }
+
+    /// The same as [`Context::recheck_trash`], while no cycle runs that would report an error.
+    pub(crate) fn recheck_trash_meanwhile(&self) {
+        let looked = match Marker::read_joined(self.fs(), &self.layout) {
+            Ok(_) => self.recheck_trash(),
+            // The look at the vault says so.
+            Err(_) => return,
+        };
+        match looked {
+            Ok(0) => {}
+            Ok(kept) => tracing::info!(kept, "displaced files were written to; they are kept as conflicts"),
+            Err(error) => tracing::warn!(%error, "displaced files could not be looked at again"),
+        }
+    }
+
+    fn recheck_trash_alone(&self) -> Result<usize, SyncError> {
         let now = self.ports.clock.now_ns();
         let mut kept = 0;
         let (settle, threads) = (self.settings.settle, self.settings.threads);

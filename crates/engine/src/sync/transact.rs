@@ -20,6 +20,7 @@ use crate::memories::{
 use crate::merge::{Edit, Expectation, Found, Id};
 use crate::model::{Digest, FileKind, Groups, Item, VaultPath};
 use crate::plan::Unfit;
+use crate::vault::trash::takes_no_file;
 use crate::vault::{
     Answer, ApplyId, FileLock, Marker, TransactError, Transaction, answered, check_id, current, transact,
 };
@@ -73,6 +74,7 @@ impl Engine {
     /// # Errors
     /// See [`TransactError`].
     pub fn transact(&self, request: &Transaction) -> Result<Answer, TransactError> {
+        self.context.clear_replaced();
         let Context { layout, settings, .. } = &self.context;
         let (id, now_ms) = self.new_apply();
         let answer = transact(self.context.fs(), layout, &settings.filter, request, &id, now_ms)?;
@@ -169,6 +171,7 @@ impl Engine {
             Ok(Request { changes: changes.collect::<Result<_, Arc<_>>>()?, transaction })
         });
         let mut results: Vec<Result<Request, _>> = requests.collect();
+        self.context.clear_replaced();
         let taken: Vec<Request> =
             results.iter().filter_map(|request| request.as_ref().ok()).cloned().collect();
         let (id, now_ms) = self.new_apply();
@@ -300,11 +303,6 @@ impl Context {
         // A time in the future tells nothing.
         Ok(stat.size > 0 && (0..settle).contains(&ago))
     }
-}
-
-/// True for the answers of a disk that is read-only or full.
-fn takes_no_file(error: &std::io::Error) -> bool {
-    matches!(error.kind(), std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::StorageFull)
 }
 
 /// Lets all groups wait for the command that runs.

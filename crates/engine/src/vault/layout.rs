@@ -192,6 +192,12 @@ impl Layout {
         self.sync().join("trash")
     }
 
+    /// `sync/trash.lock`: held while displaced files are looked at again.
+    #[must_use]
+    pub fn trash_lock(&self) -> PathBuf {
+        self.sync().join("trash.lock")
+    }
+
     /// Trash folder of one apply.
     #[must_use]
     pub fn trash_of(&self, id: &ApplyId) -> PathBuf {

@@ -5,17 +5,23 @@
 //! is looked at again after the settle window ([`recheck`]); changed files are to become conflict
 //! copies, and only then ([`acknowledge`]) may the trash [`expire`].
 //!
-//! The journal's name tells the two states apart, so a crash in between only repeats the look.
+//! The journal's name tells the two states apart, so a crash in between only repeats the look. Only
+//! one program at a time looks ([`in_turn`]).
+
+mod replaced;
 
 use std::collections::BTreeSet;
+use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use replaced::clear_replaced;
+
 use super::database::hash_as_it_is;
 use super::journal::{Journal, Purpose};
 use super::read::{hash_file, is_locked, quiet};
-use super::{ApplyId, JournalError, Layout, Mounts};
+use super::{ApplyId, FileLock, JournalError, Layout, Mounts};
 use crate::fs::{self, At, Fs, IoAt, each, files_below, found, remove_tree};
 use crate::model::{ConflictId, Content, FileKind, VaultPath};
 
@@ -94,6 +100,35 @@ pub fn recheck(
         }
     }
     Ok(rechecked)
+}
+
+/// Runs `look` while no other program looks at the trash or removes what it has looked at. None if
+/// another one does.
+///
+/// # Errors
+/// Those of `look`, and errors of the system.
+pub fn in_turn<T, E: From<IoAt>>(
+    fs: &dyn Fs,
+    layout: &Layout,
+    look: impl FnOnce() -> Result<T, E>,
+) -> Result<Option<T>, E> {
+    if !fs.is_shared() {
+        return look().map(Some);
+    }
+    let _lock = match FileLock::try_take(fs, &layout.trash_lock()) {
+        // Where the file cannot be made, no other program has made it either.
+        Err(error) if takes_no_file(&error.source) => None,
+        taken => match taken? {
+            Some(lock) => Some(lock),
+            None => return Ok(None),
+        },
+    };
+    look().map(Some)
+}
+
+/// True for the answers of a disk that is read-only or full.
+pub(crate) fn takes_no_file(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::StorageFull)
 }
 
 /// Records that everything [`recheck`] found in a trash is dealt with.
@@ -222,7 +257,7 @@ fn is_left_over(fs: &dyn Fs, folder: &Path) -> Result<bool, IoAt> {
         }
     }
     match found(fs.remove_dir(folder)) {
-        Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
         done => done.at("remove", folder).map(|_| true),
     }
 }

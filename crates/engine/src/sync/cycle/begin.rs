@@ -38,6 +38,8 @@ impl Engine {
         places: Option<BTreeSet<VaultPath>>,
         watcher: &'e dyn Watcher,
     ) -> Result<Begun<'e>, SyncError> {
+        // Comes first: where the remote is out of reach, this cycle never comes to tidy up.
+        blocking(|| self.context.clear_replaced());
         let ahead = self.ask_ahead(request, places.is_some());
         let Self { context, memory, log, .. } = self;
         let context = &*context;

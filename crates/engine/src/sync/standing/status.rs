@@ -9,7 +9,9 @@ use crate::state::Failed;
 use crate::sync::cycle::{Scope, Sides, note};
 use crate::sync::session::{Context, Session};
 use crate::sync::standing::Unsent;
-use crate::sync::{Amount, Engine, ListedConflict, Report, Standing, Survey, SyncError, Unwatched, Watcher};
+use crate::sync::{
+    Amount, Engine, ListedConflict, Report, Standing, Survey, SyncError, Unwatched, Watcher, blocking,
+};
 
 /// Key of the time of the last successful cycle.
 pub(super) const SUCCESS: &str = "success";
@@ -83,11 +85,13 @@ impl Engine {
     }
 
     /// Looks at the local changes that would be sent, and remembers them as waiting. Returns the
-    /// report of a cycle that moves nothing.
+    /// report of a cycle that moves nothing. Looks again at displaced files, too: no cycle does
+    /// meanwhile.
     ///
     /// # Errors
     /// See [`SyncError`].
     pub async fn look_around(&mut self, watcher: &dyn Watcher) -> Result<Report, SyncError> {
+        blocking(|| self.context.recheck_trash_meanwhile());
         let Glance { generation, survey, conflicts, aside, .. } = self.glance(watcher).await?;
         let standing = Standing { here: survey.here, waiting: survey.waiting(), conflicts: conflicts.len() };
         let mut report = Report { generation, aside, standing: Some(standing), ..Report::default() };

@@ -18,6 +18,10 @@ fn content_of(text: &str) -> Content {
 
 /// A vault in which one file was deleted and one lost a conflict; and an open descriptor of each.
 fn displaced(ms: u64) -> (tempfile::TempDir, Layout, ApplyId, Vec<disk::File>) {
+    displaced_by(Purpose::Repair, ms)
+}
+
+fn displaced_by(purpose: Purpose, ms: u64) -> (tempfile::TempDir, Layout, ApplyId, Vec<disk::File>) {
     let dir = tempfile::tempdir().unwrap();
     let layout = Layout::new(dir.path());
     disk::create_dir_all(layout.sync()).unwrap();
@@ -35,7 +39,7 @@ fn displaced(ms: u64) -> (tempfile::TempDir, Layout, ApplyId, Vec<disk::File>) {
         items.push(ApplyItem { item: Item::File(path), keep, steps });
     }
     let id = ApplyId::new(ms, [1; 4]);
-    let plan = ApplyPlan { id: id.clone(), purpose: Purpose::Repair, finish: false, items };
+    let plan = ApplyPlan { id: id.clone(), purpose, finish: false, items };
     let applied = apply(&RealFs, &layout, plan, None, &mut |_| {}).unwrap();
     assert_eq!(applied.displaced.len(), 2);
     (dir, layout, id, open)
@@ -102,4 +106,31 @@ fn trash_expires_once_it_is_old_and_was_looked_at() {
         layout.conflict_file(CONFLICT, &VaultPath::new("b/lost").unwrap()).exists(),
         "a conflict copy expired"
     );
+}
+
+#[test]
+fn what_a_transaction_replaced_goes_once_it_has_settled() {
+    let by_transaction = || {
+        let displaced = displaced_by(Purpose::Transaction("save".to_owned()), 1000);
+        conclude(&RealFs, &displaced.1).unwrap();
+        displaced
+    };
+    let clear = |layout: &Layout, now| clear_replaced(&RealFs, layout, now, SETTLE, TWO).unwrap();
+    let (_dir, layout, id, _open) = by_transaction();
+    let stat = RealFs.lstat(&layout.trash_files(&id).join("a/plain")).unwrap();
+    assert_eq!(clear(&layout, stat.ctime_ns), 0, "it may still be written to");
+    let turn = FileLock::try_take(&RealFs, &layout.trash_lock()).unwrap().unwrap();
+    assert_eq!(clear(&layout, LATER), 0, "another program looks at it");
+    drop(turn);
+    assert_eq!(clear(&layout, LATER), 1);
+    assert!(!layout.trash_of(&id).exists());
+
+    let (_dir, layout, id, mut open) = by_transaction();
+    open.iter_mut().for_each(|file| file.write_all(b" and more").unwrap());
+    assert_eq!(clear(&layout, LATER), 0, "a late write went with it");
+    assert_eq!(recheck(&RealFs, &layout, LATER, SETTLE, TWO).unwrap()[0].id, id);
+    let (_dir, layout, id, _open) = displaced(1000);
+    conclude(&RealFs, &layout).unwrap();
+    assert_eq!(clear(&layout, LATER), 0, "a pull's trash stays for its time");
+    assert!(layout.trash_of(&id).exists());
 }
