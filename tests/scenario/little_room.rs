@@ -88,13 +88,48 @@ async fn what_does_not_fit_is_left_out_and_the_rest_goes_on() {
     two.write("traces/mine.json", "mine");
     let ran = two.run(&["sync", "--json"]).await;
     assert_eq!(ran.code, Some(9), "{ran:#?}");
-    assert!(problem(&ran, "large.bin").contains("needs 20971520 bytes"), "{ran:#?}");
+    assert!(problem(&ran, "large.bin").contains("needs 20971920 bytes"), "{ran:#?}");
     assert_eq!(two.read("traces/small.json").as_deref(), Some(&b"small"[..]));
     one.sync().await;
     assert_eq!(one.read("traces/mine.json").as_deref(), Some(&b"mine"[..]));
     one.delete("traces/large.bin");
     one.sync().await;
     two.sync().await;
+}
+
+/// Has the first machine send many small files, and the second one sync beside an edit of its own.
+/// Returns the number of those that came.
+async fn many_small_ones(one: &Machine, two: &Machine, count: usize, says: &str) -> usize {
+    for number in 0..count {
+        one.write(&format!("traces/many/{number}.json"), noise(&number.to_string(), 300));
+    }
+    one.sync().await;
+    two.write("traces/mine.json", "mine");
+    let ran = two.run(&["sync", "--json"]).await;
+    assert_eq!(ran.code, Some(9), "{ran:#?}");
+    assert!(problem(&ran, "traces/many/").contains(says), "{ran:#?}");
+    one.sync().await;
+    assert_eq!(one.read("traces/mine.json").as_deref(), Some(&b"mine"[..]), "the own edit was not sent");
+    two.files().keys().filter(|path| path.starts_with("traces/many/")).count()
+}
+
+/// Each of them fills a block of the disk, however short it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_small_files_as_many_come_as_there_is_room_for() {
+    let folder = fresh_folder();
+    let Some((one, two, _disk)) = pair(folder.path(), 24).await else { return };
+    let came = many_small_ones(&one, &two, 6000, "no room").await;
+    assert!((1..6000).contains(&came), "{came}");
+}
+
+/// A disk without another inode, or a quota, says that it is full although there is free space.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_is_full_before_it_is_said_to_be_takes_what_it_can() {
+    let folder = fresh_folder();
+    let Some((one, two, disk)) = pair(folder.path(), 64).await else { return };
+    disk.remount("nr_inodes=1000");
+    let came = many_small_ones(&one, &two, 2000, "full").await;
+    assert!((1..2000).contains(&came), "{came}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

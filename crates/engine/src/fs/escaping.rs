@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use super::escape::{escape, has_signs, unescape};
 use super::{
-    DatabaseFault, Databases, Flush, Fs, Holds, Like, MountId, Names, Pinned, ReadFile, WriteFile, found,
+    DatabaseFault, Databases, Flush, Fs, Holds, Like, MountId, Names, Pinned, ReadFile, WriteFile, block,
+    found,
 };
 use crate::model::FileStat;
 
@@ -318,6 +319,10 @@ impl<D: Fs + ?Sized> Fs for Escaping<D> {
 
     fn total_space(&self, path: &Path) -> io::Result<u64> {
         self.disk.total_space(&self.place(path)?)
+    }
+
+    fn block_size(&self, path: &Path) -> u64 {
+        self.place(path).map_or(block::USUAL, |place| self.disk.block_size(&place))
     }
 
     fn databases(&self) -> Option<&dyn Databases> {

@@ -20,6 +20,7 @@ use crate::model::{FileKind, FileStat};
 
 mod at;
 mod at_once;
+mod block;
 mod cloned;
 mod cross;
 mod databases;
@@ -39,6 +40,7 @@ mod sqlite;
 mod tree;
 
 pub use at_once::{at_once, each};
+pub use block::in_blocks;
 pub use cross::move_new;
 pub use databases::{DatabaseFault, Databases};
 pub use durable::{create_dir_durable, read, replace, replace_with};
@@ -350,6 +352,12 @@ pub trait Fs: Send + Sync + Debug {
     fn total_space(&self, path: &Path) -> io::Result<u64> {
         let _nobody_knows = path;
         Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Bytes of a block of the file system of `path`: a file takes whole ones.
+    fn block_size(&self, path: &Path) -> u64 {
+        let _nobody_knows = path;
+        block::USUAL
     }
 
     /// The databases of other programs. None on a disk that has none, where every file is only a

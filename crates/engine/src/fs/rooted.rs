@@ -33,7 +33,7 @@ use super::cloned::create_like;
 use super::resolve::{STEP, absent, check, open_below, open_root};
 use super::{
     Databases, Flush, Fs, Like, MOUNT_FOLDER, MountId, Names, Pinned, ReadFile, RealFs, Replaced, WriteFile,
-    dress, flush, found,
+    block, dress, flush, found,
 };
 use crate::model::{FileKind, FileStat};
 use place::{Folder, Place, Way};
@@ -361,6 +361,11 @@ impl Fs for RootedFs {
     fn total_space(&self, path: &Path) -> io::Result<u64> {
         let stat = rustix::fs::fstatvfs(self.step(path)?)?;
         Ok(stat.f_blocks.saturating_mul(stat.f_frsize))
+    }
+
+    fn block_size(&self, path: &Path) -> u64 {
+        let stat = self.step(path).and_then(|step| Ok(rustix::fs::fstatvfs(step)?));
+        stat.map_or(block::USUAL, |stat| block::believed(stat.f_frsize))
     }
 
     fn databases(&self) -> Option<&dyn Databases> {

@@ -2,6 +2,7 @@
 //!
 //! Nothing is decided here but the advice: the class of an error, and the next command.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,7 @@ use crate::model::{Digest, GroupError};
 use crate::remote::{RemoteError, RemoteErrorKind};
 use crate::state::{DatabaseError, RecordError};
 use crate::vault::trash::TrashError;
-use crate::vault::{ApplyError, FilterError, MarkerError, ScanError, StageError};
+use crate::vault::{ApplyError, FilterError, JournalError, MarkerError, ScanError, StageError};
 
 /// A cycle that could not be finished. It loses nothing: the next one goes on from the disk and the
 /// bucket.
@@ -152,6 +153,20 @@ impl SyncError {
         }
     }
 
+    /// True if the vault's disk has no room for what is to be written to it.
+    #[must_use]
+    pub(crate) fn is_full(&self) -> bool {
+        let (Self::Io(IoAt { source, .. })
+        | Self::Stage(StageError::Io(IoAt { source, .. }))
+        | Self::Apply(
+            ApplyError::Io(IoAt { source, .. }) | ApplyError::Journal(JournalError::Io(IoAt { source, .. })),
+        )) = self
+        else {
+            return false;
+        };
+        matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+    }
+
     /// The file or folder that the error is about, if it is about one.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
@@ -182,6 +197,7 @@ impl SyncError {
     #[must_use]
     pub fn advice(&self) -> Advice {
         match self {
+            _ if self.is_full() => Advice::Again,
             Self::Log(LogError::Remote(error)) => remote_advice(error.kind),
             Self::Log(LogError::NotVisible(_)) => Advice::Offline,
             Self::Log(LogError::TooMuch { .. }) => Advice::Usage,
@@ -206,6 +222,7 @@ impl SyncError {
     #[must_use]
     pub fn next(&self) -> &'static str {
         match self {
+            _ if self.is_full() => "free some room, then run `cogzy-vault sync`",
             Self::Log(LogError::Remote(error)) => remote_next(error.kind),
             Self::Refused(refusal) => refusal.next(),
             Self::Log(LogError::RolledBack { .. }) => {

@@ -22,7 +22,7 @@ use super::database::hash_as_it_is;
 use super::journal::{Journal, Purpose};
 use super::read::{hash_file, is_locked, quiet};
 use super::{ApplyId, FileLock, JournalError, Layout, Mounts};
-use crate::fs::{self, At, Fs, IoAt, each, files_below, found, remove_tree};
+use crate::fs::{self, At, Fs, IoAt, each, files_below, found, in_blocks, remove_tree};
 use crate::model::{ConflictId, Content, FileKind, VaultPath};
 
 /// Journal of an apply whose displaced files are still to be looked at again.
@@ -218,7 +218,7 @@ fn remove_oldest(
 /// The acknowledged trashes, oldest first, and the bytes that each holds of the disk of `folder`.
 fn sizes(fs: &dyn Fs, layout: &Layout, folder: &Path) -> Result<Vec<(ApplyId, u64)>, TrashError> {
     let mut sizes = Vec::new();
-    let home = Mounts::load(fs, layout)?.home_at(layout, folder);
+    let (home, block) = (Mounts::load(fs, layout)?.home_at(layout, folder), fs.block_size(folder));
     for id in list(fs, layout)? {
         let checked = layout.trash_of(&id).join(CHECKED);
         if found(fs.lstat(&checked)).at("look at", &checked)?.is_none() {
@@ -227,7 +227,8 @@ fn sizes(fs: &dyn Fs, layout: &Layout, folder: &Path) -> Result<Vec<(ApplyId, u6
         let mut bytes = 0;
         let files = home.as_deref().map(|home| layout.trash_files_on(home, &id));
         for file in files_below(fs, &files.unwrap_or_else(|| layout.trash_files(&id)))? {
-            bytes += found(fs.lstat(&file)).at("look at", &file)?.map_or(0, |stat| stat.size);
+            bytes +=
+                found(fs.lstat(&file)).at("look at", &file)?.map_or(0, |stat| in_blocks(stat.size, block));
         }
         sizes.push((id, bytes));
     }

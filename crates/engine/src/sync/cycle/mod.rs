@@ -287,7 +287,7 @@ impl Session<'_> {
         self.report.reverted.extend(survey.reverted.keys().cloned());
         self.leave_put_off(&mut incoming);
         let mut done = match self.pull(&incoming).await {
-            Err(error) if round + 1 < MAX_ROUNDS && self.moved_on(&error, head).await? => {
+            Err(error) if round + 1 < MAX_ROUNDS && self.moved_on(&error, &incoming, head).await? => {
                 return Ok(Round::Again);
             }
             done => done?,

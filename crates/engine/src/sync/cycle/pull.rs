@@ -28,8 +28,8 @@ use crate::sync::session::{Context, Session};
 use crate::sync::transact::HELD;
 use crate::sync::{Phase, Progress, SyncError, blocking};
 use crate::vault::{
-    ApplyError, ApplyItem, ApplyPlan, ApplyStep, FileLock, Keeping, Mounts, Purpose, Seen, Stage, Staged,
-    apply_unless, members,
+    ApplyError, ApplyId, ApplyItem, ApplyPlan, ApplyStep, FileLock, Keeping, Mounts, Purpose, Seen, Stage,
+    Staged, apply_unless, members,
 };
 
 /// Time for which other programs may hold the apply lock. Then this one goes on with something
@@ -75,26 +75,12 @@ impl Session<'_> {
         if incoming.steps.is_empty() {
             return Ok(BTreeSet::new());
         }
-        let Context { layout, ports, .. } = self.context;
         let id = self.apply_id();
-        let mut stage = Stage::create(ports.fs.clone(), layout, &id)?;
-        let (mut items, wanted) = incoming.staging_plan(ports.fs.as_ref())?;
-        stage.spread(layout, &id, self.context.homes(&items)?);
+        let (mut items, wanted) = incoming.staging_plan(self.context.fs())?;
         let wanted = self.fit(incoming, &mut items, wanted)?;
-        if items.is_empty() {
-            stage.discard()?;
+        let Some((stage, wanted)) = self.stage(incoming, &id, &mut items, wanted).await? else {
             return Ok(BTreeSet::new());
-        }
-        let lost = match self.stage_all(incoming, &wanted, &stage).await {
-            Ok(lost) => self.leave_out_lost(incoming, lost, &mut items).await,
-            Err(error) => Err(error),
         };
-        if let Err(error) = lost {
-            // The next start removes a stage that cannot be removed now; the fetch's own error says
-            // more.
-            let _also_failed = stage.discard();
-            return Err(error);
-        }
         let staged: BTreeSet<&Item> = items.iter().map(|item| &item.item).collect();
         let refused =
             blocking(|| self.context.judge_staged(incoming, &staged, &wanted, &stage, &mut self.report))?;
@@ -119,6 +105,34 @@ impl Session<'_> {
         let done = self.put_in_place(incoming, plan, files).await?;
         drop(right);
         Ok(done)
+    }
+
+    /// Stages the files of items, as many as the disk takes. None if there are no items left.
+    async fn stage(
+        &mut self,
+        incoming: &Incoming<'_>,
+        id: &ApplyId,
+        items: &mut Vec<ApplyItem>,
+        mut wanted: Vec<Wanted>,
+    ) -> Result<Option<(Stage, Vec<Wanted>)>, SyncError> {
+        while !items.is_empty() {
+            let mut stage = Stage::create(self.context.ports.fs.clone(), &self.context.layout, id)?;
+            stage.spread(&self.context.layout, id, self.context.homes(items)?);
+            let lost = match self.stage_all(incoming, &wanted, &stage).await {
+                Ok(lost) => self.leave_out_lost(incoming, lost, items).await,
+                Err(error) => Err(error),
+            };
+            let Err(error) = lost else { return Ok(Some((stage, wanted))) };
+            // The next start removes a stage that cannot be removed now; the fetch's own error says
+            // more.
+            let discarded = stage.discard();
+            if incoming.whole || !error.is_full() || discarded.is_err() {
+                return Err(error);
+            }
+            tracing::warn!(%error, items = items.len(), "the disk took only a part of a pull: a smaller one is tried");
+            wanted = self.halve(incoming, items, wanted)?;
+        }
+        Ok(None)
     }
 
     async fn stage_all(
@@ -207,13 +221,19 @@ impl Session<'_> {
 
     /// True if a pull failed since the vault or the bucket moved on meanwhile, and can begin again:
     /// an object is missing that the head, from which it was planned, names no more; or a folder
-    /// was moved away.
+    /// was moved away. Or if the disk is full: what is to be sent goes on without the pull.
     pub(super) async fn moved_on(
         &mut self,
         error: &SyncError,
+        incoming: &Incoming<'_>,
         head: Option<CommitKey>,
     ) -> Result<bool, SyncError> {
         match error {
+            error if error.is_full() => {
+                tracing::warn!(%error, "the disk is full: what is to be brought waits");
+                self.put_off_full(incoming, |_| true);
+                self.recover().await.map(|()| true)
+            }
             SyncError::Apply(ApplyError::Stranded(_)) => self.recover().await.map(|()| true),
             SyncError::Log(LogError::Remote(error)) if error.kind == RemoteErrorKind::NotFound => {
                 self.log.refresh(Depth::Whole).await?;

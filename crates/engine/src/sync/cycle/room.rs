@@ -1,12 +1,14 @@
 //! Room on the disk: what does not fit is left out item by item, and the trash yields before that.
 //!
-//! Decided here: how much stays free, which items are left out (the largest), and when old trashes
-//! go before their time. What is in the trash is in the backup, too, or a person was told of it.
+//! Decided here: how much stays free, which items are left out (the largest; those that a disk did
+//! not take after all wait a while), and when old trashes go before their time. What is in the trash is in the backup, too, or a person was told of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::{Incoming, Wanted};
+use crate::fs::in_blocks;
+use crate::model::Item;
 use crate::sync::report::{Trouble, Weight};
 use crate::sync::session::{Context, Session};
 use crate::sync::{SyncError, blocking};
@@ -14,6 +16,8 @@ use crate::vault::{ApplyItem, ApplyStep, Mounts, trash};
 
 /// Room that is left free: for the database, the journal and the records of the next cycle.
 const RESERVE: u64 = 8 << 20;
+/// Bytes of a file's lines in the journal and in the records of an apply.
+const RECORD: u64 = 400;
 /// Share of the disk that the trash may fill where less than [`PLENTY`] of the disk is free.
 const TRASH_SHARE: u64 = 10;
 const PLENTY: u64 = 5;
@@ -40,9 +44,12 @@ impl Session<'_> {
                 budgets.insert(disk, free.saturating_sub(RESERVE));
             }
         }
-        let size = |item: &ApplyItem| item.steps.iter().map(bytes).sum::<u64>();
+        if let Some(budget) = budgets.get_mut(disks.root) {
+            *budget = budget.saturating_sub(of_deletions(items));
+        }
+        let size = |item: &ApplyItem| disks.needs(std::slice::from_ref(item)).values().sum::<u64>();
         let mut order: Vec<usize> = (0..items.len()).collect();
-        order.sort_by_key(|at| items.get(*at).map_or(0, size));
+        order.sort_by_cached_key(|at| items.get(*at).map_or(0, size));
         let mut left_out = BTreeSet::new();
         for at in order {
             let Some(item) = items.get(at) else { continue };
@@ -65,13 +72,42 @@ impl Session<'_> {
                 }
             }
         }
-        if left_out.is_empty() {
-            return Ok(wanted);
-        }
         items.retain(|item| !left_out.contains(&item.item));
-        let steps = items.iter().flat_map(|item| &item.steps);
-        let slots: BTreeSet<u32> = steps.filter_map(|step| step.new.map(|new| new.slot)).collect();
-        Ok(wanted.into_iter().filter(|file| slots.contains(&file.slot)).collect())
+        Ok(wanted_of(items, wanted))
+    }
+
+    /// Leaves out the larger half of what could not be staged: the disk was full before it said so,
+    /// since another program fills it, or by a quota, or without another inode. It waits a while.
+    pub(super) fn halve(
+        &mut self,
+        incoming: &Incoming<'_>,
+        items: &mut Vec<ApplyItem>,
+        wanted: Vec<Wanted>,
+    ) -> Result<Vec<Wanted>, SyncError> {
+        let disks = self.context.disks(items)?;
+        let size = |item: &ApplyItem| disks.needs(std::slice::from_ref(item)).values().sum::<u64>();
+        let mut sizes: Vec<(u64, &Item)> = items.iter().map(|item| (size(item), &item.item)).collect();
+        sizes.sort_unstable();
+        let all = sizes.iter().map(|(size, _)| size).sum::<u64>();
+        let mut sum = 0;
+        let kept = sizes.into_iter().take_while(|(size, _)| {
+            sum += size;
+            all > 0 && sum <= all / 2
+        });
+        let kept: BTreeSet<Item> = kept.map(|(_, item)| item.clone()).collect();
+        let (kept, late): (Vec<ApplyItem>, Vec<ApplyItem>) =
+            items.drain(..).partition(|item| kept.contains(&item.item));
+        let late: BTreeSet<Item> = late.into_iter().map(|item| item.item).collect();
+        self.put_off_full(incoming, |item| late.contains(item));
+        *items = kept;
+        Ok(wanted_of(items, wanted))
+    }
+
+    /// Puts off incoming items that a full disk did not take.
+    pub(super) fn put_off_full(&mut self, incoming: &Incoming<'_>, which: impl Fn(&Item) -> bool) {
+        for step in incoming.steps.iter().filter(|step| which(&step.item)) {
+            self.put_off(step, "the disk is full, or a quota or its inodes are used up: free some room");
+        }
     }
 
     /// Makes room at the beginning of a cycle where there is hardly any: what has served its time
@@ -122,7 +158,10 @@ impl Context {
             let folder = mounts.of(step.on_disk.as_deref().unwrap_or(step.path.as_str()))?;
             Some((step.new?.slot, root.join(folder)))
         };
-        Ok(Disks { root, elsewhere: steps.filter_map(elsewhere).collect() })
+        let elsewhere: BTreeMap<u32, PathBuf> = steps.filter_map(elsewhere).collect();
+        let folders: BTreeSet<&Path> = elsewhere.values().map(PathBuf::as_path).chain([root]).collect();
+        let blocks = folders.into_iter().map(|disk| (disk.to_owned(), self.fs().block_size(disk)));
+        Ok(Disks { root, blocks: blocks.collect(), elsewhere })
     }
 
     /// Lets old trashes go for so many bytes on a disk.
@@ -136,7 +175,8 @@ impl Context {
 
     /// Makes sure that the disk of `folder` has room for what is to be staged there.
     pub(crate) fn check_room(&self, wanted: &[Wanted], folder: &Path) -> Result<(), SyncError> {
-        self.check_free(wanted.iter().map(|file| file.entry.size).sum(), folder)
+        let block = self.fs().block_size(folder);
+        self.check_free(wanted.iter().map(|file| in_blocks(file.entry.size, block)).sum(), folder)
     }
 
     /// Makes sure that the disk of `folder` has room for so many bytes.
@@ -159,6 +199,8 @@ impl Context {
 struct Disks<'c> {
     root: &'c Path,
     elsewhere: BTreeMap<u32, PathBuf>,
+    /// Bytes of a block of each.
+    blocks: BTreeMap<PathBuf, u64>,
 }
 
 impl Disks<'_> {
@@ -168,14 +210,25 @@ impl Disks<'_> {
         for step in items.iter().flat_map(|item| &item.steps) {
             let Some(new) = step.new else { continue };
             let disk = self.elsewhere.get(&new.slot).map_or(self.root, PathBuf::as_path);
-            *needs.entry(disk).or_insert(0) += bytes(step);
+            let block = self.blocks.get(disk).copied().unwrap_or(1);
+            *needs.entry(disk).or_insert(0) += in_blocks(new.content.size, block) + RECORD;
         }
         needs
     }
 }
 
-fn bytes(step: &ApplyStep) -> u64 {
-    step.new.map_or(0, |new| new.content.size)
+/// Bytes that deletions need. They are never left out: they make room.
+fn of_deletions(items: &[ApplyItem]) -> u64 {
+    let gone = items.iter().flat_map(|item| &item.steps).filter(|step| step.new.is_none());
+    gone.map(|_| RECORD).sum()
+}
+
+/// The wanted files of which an item is left.
+fn wanted_of(items: &[ApplyItem], mut wanted: Vec<Wanted>) -> Vec<Wanted> {
+    let steps = items.iter().flat_map(|item| &item.steps);
+    let slots: BTreeSet<u32> = steps.filter_map(|step| step.new.map(|new| new.slot)).collect();
+    wanted.retain(|file| slots.contains(&file.slot));
+    wanted
 }
 
 /// Bytes that are missing for what was asked for.
