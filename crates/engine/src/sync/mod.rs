@@ -64,7 +64,7 @@ pub use recovery::{
     Difference, Exported, Generation, GenerationError, Point, Reset, Rewritten, Target, Versions, differences,
 };
 pub use refusal::Refusal;
-pub use report::{About, Amount, Report, Standing, Trouble, Weight};
+pub use report::{About, Amount, Noted, Report, Standing, Trouble, Weight};
 pub use standing::{Changes, Glance, LastKnown, MemoryChanges, Moved, News, Since, SinceError};
 pub use upkeep::{Fault, Lost, Objects, PRUNED, PruneRun, Pruned, Repaired, Retention, Verified};
 

@@ -2,6 +2,8 @@
 //!
 //! Nothing is written; a crash leaves nothing.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -46,6 +48,24 @@ pub struct Report {
     pub standing: Option<Standing>,
     /// Facts of the vault's groups, if it was scanned.
     pub holdings: Option<Holdings>,
+    /// Index of the problems.
+    #[serde(skip)]
+    pub noted: Noted,
+}
+
+/// Index of a report's problems, brought up to date where one is looked for. It says nothing that
+/// they do not: all are equal.
+#[derive(Debug, Clone, Eq, Default)]
+pub struct Noted {
+    known: BTreeSet<Trouble>,
+    /// Number of the problems in it: the first ones of the report.
+    first: usize,
+}
+
+impl PartialEq for Noted {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// State of a vault at the end of a cycle.
@@ -167,13 +187,13 @@ impl Report {
     pub(crate) fn displaced_later(&mut self, files: usize) {
         let message =
             format!("{files} files were written to after they had been replaced; that is kept and sent next");
-        self.passes(of_ours("sync/conflicts", message));
+        self.once(of_ours("sync/conflicts", message));
     }
 
     /// Notes that the trash holds files that are due to go, and that a program may still be writing
     /// to them.
     pub(crate) fn trash_waits(&mut self) {
-        self.passes(of_ours("sync/trash", "what was just replaced is removed when it has settled"));
+        self.once(of_ours("sync/trash", "what was just replaced is removed when it has settled"));
     }
 
     /// Counts a conflict that was merged, of which only the conflicts in `kept` are left.
@@ -191,14 +211,23 @@ impl Report {
 
     /// Notes that `item` was left out for now.
     pub(crate) fn wait(&mut self, item: &Item, why: impl Into<String>) {
-        self.passes(Trouble::of(item, why, Weight::Passing));
+        self.once(Trouble::of(item, why, Weight::Passing));
     }
 
-    /// Notes, once, a trouble that another cycle may get past.
-    fn passes(&mut self, trouble: Trouble) {
-        if !self.problems.contains(&trouble) {
-            self.problems.push(trouble);
+    /// Notes a trouble once.
+    pub(crate) fn once(&mut self, trouble: Trouble) {
+        let Self { problems, noted: Noted { known, first }, .. } = self;
+        known.extend(problems.iter().skip(*first).cloned());
+        if known.insert(trouble.clone()) {
+            problems.push(trouble);
         }
+        *first = problems.len();
+    }
+
+    /// Forgets the problems that are not to be kept.
+    pub(crate) fn keep_problems(&mut self, keep: impl FnMut(&Trouble) -> bool) {
+        self.problems.retain(keep);
+        self.noted = Noted::default();
     }
 }
 
@@ -214,4 +243,24 @@ pub struct Amount {
     pub files: usize,
     /// Bytes.
     pub bytes: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trouble_is_noted_once_whatever_comes_and_goes_beside_it() {
+        let trouble = |name: &str| Trouble::of(&Item::Group(name.to_owned()), "busy", Weight::Passing);
+        let mut report = Report { problems: vec![trouble("a")], ..Report::default() };
+        report.once(trouble("a"));
+        report.once(trouble("b"));
+        report.problems.push(trouble("c"));
+        report.once(trouble("c"));
+        assert_eq!(report.problems, ["a", "b", "c"].map(trouble));
+        report.keep_problems(|kept| *kept != trouble("b"));
+        report.once(trouble("b"));
+        report.once(trouble("c"));
+        assert_eq!(report.problems, ["a", "c", "b"].map(trouble));
+    }
 }

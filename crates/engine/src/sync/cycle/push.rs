@@ -4,7 +4,7 @@
 //! was scanned leaves its item out, and with it every item bound to it. A crash before the commit
 //! leaves packs that no commit names; the next push uses them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::indexed::Packs;
@@ -161,7 +161,7 @@ impl Session<'_> {
         // The commit replaces a remote version that did not fit together.
         let sent_over = |about: &About| matches!(about, About::Item(item) if sent.items.contains(item));
         let fits = |trouble: &Trouble| trouble.weight != Weight::Invalid || !sent_over(&trouble.about);
-        self.report.problems.retain(fits);
+        self.report.keep_problems(fits);
         Ok(Some(prepared.key))
     }
 
@@ -309,10 +309,7 @@ impl Session<'_> {
                 sent.kept.push(loser.conflict.clone());
             }
             Err(why) => {
-                let trouble = Trouble::of(&loser.conflict.item, why, Weight::Lasting);
-                if !self.report.problems.contains(&trouble) {
-                    self.report.problems.push(trouble);
-                }
+                self.report.once(Trouble::of(&loser.conflict.item, why, Weight::Lasting));
             }
         }
         Ok(())
@@ -322,10 +319,13 @@ impl Session<'_> {
 /// Leaves out items that are bound to one that did not get this far.
 fn leave_out_halves(pushing: &Pushing<'_>, sent: &mut Sent, report: &mut Report) {
     let Pushing { survey, done, .. } = pushing;
+    if survey.bound.items.is_empty() {
+        return;
+    }
+    let steps: BTreeMap<&Item, &Step> = survey.plan.steps.iter().map(|step| (&step.item, step)).collect();
     loop {
         let missing = |item: &&Item| {
-            let mut steps = survey.plan.steps.iter().filter(|step| step.item == **item);
-            steps.any(|step| {
+            steps.get(*item).is_some_and(|step| {
                 step.outgoing() && !sent.items.contains(*item) || step.incoming() && !done.contains(*item)
             })
         };

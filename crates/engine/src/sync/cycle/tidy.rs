@@ -4,6 +4,7 @@
 //! Nothing here can lose anything: the trash is looked at again before any of it goes, and the
 //! manifest is only for other programs to read. A crash leaves work for the next cycle.
 
+use std::collections::BTreeMap;
 use std::io::{BufWriter, Read, Write};
 
 use serde::{Serialize, Serializer};
@@ -13,7 +14,7 @@ use crate::fs::{self, At};
 use crate::log::Snapshot;
 use crate::model::{CommitKey, Digest, Entry, Item, Tree, VaultId};
 use crate::state::LastSync;
-use crate::sync::report::{About, Trouble, Weight};
+use crate::sync::report::{About, Noted, Trouble, Weight};
 use crate::sync::session::{Context, Memory, Session};
 use crate::sync::{Engine, Report, SyncError, Unwatched, blocking};
 use crate::vault::trash;
@@ -192,29 +193,34 @@ impl Context {
 /// Adds everything that the survey could not deal with to the report.
 pub(crate) fn note(survey: &Survey, report: &mut Report) {
     report.holds.clone_from(&survey.plan.holds);
-    report.problems.clone_from(&survey.local.troubles);
+    (report.problems, report.noted) = (survey.local.troubles.clone(), Noted::default());
     report.holdings = Some(survey.holdings.clone());
+    // Of several troubles with the same thing the first one counts.
+    let mut weights: BTreeMap<About, Weight> = BTreeMap::new();
+    for trouble in &report.problems {
+        weights.entry(trouble.about.clone()).or_insert(trouble.weight);
+    }
     for waiting in &survey.plan.waiting {
-        let about = |about: &About| report.problems.iter().find(|trouble| trouble.about == *about);
         let of_item = |item: &Item| {
             let path = match item {
-                Item::File(path) => about(&About::Path(path.clone())),
+                Item::File(path) => weights.get(&About::Path(path.clone())),
                 Item::Group(_) => None,
             };
-            about(&About::Item(item.clone())).or(path)
+            weights.get(&About::Item(item.clone())).or(path).copied()
         };
         // An item that waits for another one has the same weight as that one.
         let weight = match survey.plan.bound.get(&waiting.item) {
-            Some(cause) => of_item(cause).map_or(Weight::Lasting, |trouble| trouble.weight),
+            Some(cause) => of_item(cause).unwrap_or(Weight::Lasting),
             None => {
+                let is_known = |about: About| weights.contains_key(&about);
                 let blocked = waiting.blocked_by.clone().map(About::Path);
-                let known = about(&About::Item(waiting.item.clone()));
-                if known.or(blocked.as_ref().and_then(about)).is_some() {
+                if is_known(About::Item(waiting.item.clone())) || blocked.is_some_and(is_known) {
                     continue;
                 }
                 Weight::Passing
             }
         };
+        weights.entry(About::Item(waiting.item.clone())).or_insert(weight);
         report.problems.push(Trouble::of(&waiting.item, waiting.why.clone(), weight));
     }
 }
