@@ -1,15 +1,17 @@
 //! A vault or a bucket that is missing, emptied, foreign or rolled back: a hold or a plain message,
 //! and nothing deleted on either side.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use cogzy_engine::log::LogError;
 use cogzy_engine::plan::Reason;
-use cogzy_engine::remote::MemoryRemote;
+use cogzy_engine::remote::{MemoryRemote, Remote};
 use cogzy_engine::sync::{Advice, SyncError};
 use cogzy_testkit::fresh_folder;
 
 use crate::main_path::{World, group_of, world};
+use crate::support::away::Away;
 use crate::support::device::Device;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,6 +78,62 @@ async fn a_corpus_emptied_by_accident_waits_for_approval() {
     one.approve(incoming.holds[0].id);
     one.sync().await;
     assert_eq!(one.text("corpus/nodes.json").unwrap(), "[]");
+}
+
+/// Two devices in step with a memory, and their bucket.
+async fn in_step(folder: &Path) -> (Device, Device, Arc<Away>) {
+    let bucket = Arc::new(Away::default());
+    let remote = || Arc::clone(&bucket) as Arc<dyn Remote>;
+    let mut one = Device::joined(folder, "one", remote()).await;
+    let mut two = Device::joined(folder, "two", remote()).await;
+    group_of(&one, "first");
+    one.sync().await;
+    two.sync().await;
+    (one, two, bucket)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_counts_that_was_made_while_the_fate_of_a_commit_was_unknown() {
+    for keeps in [false, true] {
+        let folder = fresh_folder();
+        let (mut one, _, bucket) = in_step(folder.path()).await;
+        let good = one.files();
+        one.write("corpus/nodes.json", "[]");
+        let report = one.sync().await;
+        one.write("traces/x.json", "goes on");
+        bucket.break_with_next_commit(keeps);
+        one.try_sync().await.unwrap_err();
+        assert!(one.root.join("sync/pending").exists());
+        one.reject(report.holds[0].id);
+        one.try_sync().await.unwrap_err();
+        bucket.set(false);
+        let report = one.sync().await;
+        assert_eq!((report.holds.len(), report.generation), (0, 2), "{report:?}");
+        one.delete("traces/x.json");
+        assert_eq!(one.files(), good);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_that_a_commit_of_unknown_fate_has_carried_out_is_no_answer_to_the_next_question() {
+    let folder = fresh_folder();
+    let (mut one, mut two, bucket) = in_step(folder.path()).await;
+    let delete = async |one: &mut Device| {
+        one.delete("corpus/nodes.json");
+        let report = one.sync().await;
+        one.approve(report.holds[0].id);
+        one.sync().await;
+    };
+    delete(&mut one).await;
+    let first = two.sync().await.holds;
+    two.reject(first[0].id);
+    bucket.break_with_next_commit(true);
+    two.try_sync().await.unwrap_err();
+    bucket.set(false);
+    // The file came back by that commit, and is deleted once more.
+    one.sync().await;
+    delete(&mut one).await;
+    assert_eq!(two.sync().await.holds, first, "it is asked again");
 }
 
 #[tokio::test(flavor = "multi_thread")]

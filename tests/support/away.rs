@@ -13,12 +13,20 @@ use cogzy_engine::remote::{
 pub struct Away {
     bucket: MemoryRemote,
     is_away: AtomicBool,
+    breaks: AtomicBool,
+    keeps: AtomicBool,
 }
 
 impl Away {
     /// Puts it out of reach, or back.
     pub fn set(&self, away: bool) {
         self.is_away.store(away, Ordering::SeqCst);
+    }
+
+    /// Lets it go out of reach during the PUT of the next commit, which it then `keeps` or not.
+    pub fn break_with_next_commit(&self, keeps: bool) {
+        self.keeps.store(keeps, Ordering::SeqCst);
+        self.breaks.store(true, Ordering::SeqCst);
     }
 
     fn there(&self, operation: &'static str, key: &str) -> Result<(), RemoteError> {
@@ -39,6 +47,13 @@ impl Remote for Away {
     }
     async fn put(&self, key: &str, body: Bytes) -> Result<(), RemoteError> {
         self.there("put", key)?;
+        if key.starts_with("commits/") && self.breaks.swap(false, Ordering::SeqCst) {
+            self.set(true);
+            if self.keeps.load(Ordering::SeqCst) {
+                self.bucket.put(key, body).await?;
+            }
+            return self.there("put", key);
+        }
         self.bucket.put(key, body).await
     }
     async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError> {

@@ -3,13 +3,14 @@
 //!
 //! Decided here: when a commit may be sent, and which time it names. A crash before `sync/pending`
 //! is written leaves everything as it was. After it, the next cycle sends the same bytes once more.
+//! One in the middle of a decision leaves it made or not made.
 
 use std::collections::HashMap;
 
 use crate::log::{Depth, HEADS_BEFORE_LIST, LogError, PACKS, Prepared, Snapshot, pack_key};
 use crate::model::{
     Commit, CommitKind, Device, FIRST_FORMAT, FORMAT, Feature, Hlc, Keeps, MAX_AHEAD_MS, PackId, PackInfo,
-    Prune, Reads,
+    Prune, Reads, VaultId,
 };
 use crate::planted::{Bug, planted};
 use crate::remote::{RemoteErrorKind, list_all};
@@ -209,6 +210,19 @@ impl Context {
     fn committed(&self, record: &LastSync) -> Result<(), SyncError> {
         self.save_record(record)?;
         Ok(Pending::clear(self.fs(), &self.layout.pending())?)
+    }
+
+    /// Changes the decisions that this device has on record. A commit whose outcome is unknown has a
+    /// record of its own, which takes the other one's place: it gets them, too.
+    pub(crate) fn decide(&self, vault: VaultId, decide: impl Fn(&mut LastSync)) -> Result<(), SyncError> {
+        let path = self.layout.pending();
+        if let Some(mut pending) = Pending::load(self.fs(), &path)? {
+            decide(&mut pending.record);
+            pending.save(self.fs(), &path)?;
+        }
+        let mut record = self.record_or_first(vault)?;
+        decide(&mut record);
+        self.save_record(&record)
     }
 
     /// Forgets the uploaded packs: commits name those that are needed.

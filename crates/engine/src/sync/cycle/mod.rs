@@ -210,13 +210,13 @@ impl Engine {
     /// Errors of writing the record.
     pub fn decide(&self, approved: &[HoldId], rejected: &[HoldId]) -> Result<(), SyncError> {
         let marker = Marker::read(self.context.fs(), &self.context.layout)?;
-        let mut record = self.context.record_or_first(marker.vault)?;
-        record.decisions.approved.extend(approved);
-        record.decisions.rejected.extend(rejected);
-        for id in approved {
-            record.decisions.rejected.remove(id);
-        }
-        self.context.save_record(&record)
+        self.context.decide(marker.vault, |record| {
+            record.decisions.approved.extend(approved);
+            record.decisions.rejected.extend(rejected);
+            for id in approved {
+                record.decisions.rejected.remove(id);
+            }
+        })
     }
 }
 

@@ -300,8 +300,6 @@ impl Context {
 
     /// Notes that the remote's versions win where both sides hold files.
     fn approve_joining(&self, vault: VaultId) -> Result<(), SyncError> {
-        let mut record = self.record_or_first(vault)?;
-        record.decisions.join = record.joining;
-        self.save_record(&record)
+        self.decide(vault, |record| record.decisions.join = record.joining)
     }
 }
