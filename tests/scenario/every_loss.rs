@@ -13,7 +13,9 @@ use cogzy_engine::sync::{Retention, Unwatched, Verified};
 use cogzy_testkit::{amount, fresh_folder};
 use tempfile::TempDir;
 
+use crate::lost_lists::{LONG, cut_small};
 use crate::support::device::{Device, ShiftedClock};
+use crate::support::process::noise;
 
 const HOUR: Duration = Duration::from_secs(3600);
 /// Enough for a checkpoint.
@@ -32,10 +34,12 @@ fn remote_of(bucket: &MemoryRemote) -> Arc<dyn Remote> {
 }
 
 impl Past {
-    async fn new() -> Self {
+    /// `long`: with a file of so many chunks that there are lists of them.
+    async fn new(long: bool) -> Self {
         let folder = fresh_folder();
         let clock = ShiftedClock::now();
         let bucket = MemoryRemote::with_clock(Arc::clone(&clock) as Arc<dyn Clock>);
+        cut_small(&bucket).await;
         let mut one = Device::joined(folder.path(), "one", remote_of(&bucket)).await;
         one.retention = Retention { generations: 20, age: Duration::ZERO, grace: HOUR };
         one.restart();
@@ -43,6 +47,11 @@ impl Past {
         for turn in 0..TURNS {
             one.write("notes/changing.txt", format!("turn {turn}"));
             one.write(&format!("traces/{}.json", turn % 5), format!("[\"what was said in turn {turn}\"]"));
+            if long && turn % 12 == 0 {
+                // Of the later versions, some lists are those of the first.
+                let long = [noise(&format!("turn {turn}"), 1000), noise("long", LONG)].concat();
+                one.write("models/long.bin", long);
+            }
             if turn == TURNS - 3 {
                 two.sync().await;
                 one.write("notes/both.txt", "as device one has it");
@@ -105,7 +114,7 @@ fn is_named(verified: &Verified, lost: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_lost_object_is_named_and_stops_neither_old_devices_nor_new_ones() {
-    let past = Past::new().await;
+    let past = Past::new(true).await;
     let newest = past.objects.keys().rfind(|key| key.starts_with("commits/")).cloned();
     // Early commits are all alike.
     let early = |key: &&String| key.starts_with("commits/") && key.as_str() < "commits/0000000000000030";
@@ -166,7 +175,7 @@ async fn one_lost_object_is_named_and_stops_neither_old_devices_nor_new_ones() {
 /// No device has the lost commit: the one that is left began at a later checkpoint.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_commit_that_no_device_has_is_named_and_stops_nothing_but_prunes_while_it_is_young() {
-    let past = Past::new().await;
+    let past = Past::new(false).await;
     let checkpoint = past.objects.keys().rfind(|key| key.starts_with("checkpoints/")).unwrap();
     let begin = format!("commits/{}", &checkpoint["checkpoints/".len()..][..16]);
     let early = past.objects.keys().filter(|key| key.starts_with("commits/") && **key < begin);

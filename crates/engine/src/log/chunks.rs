@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::LogError;
+use super::{LogError, unless_lost};
 use crate::content::{ChunkIndex, ContentError, PackRead, ReadLimits, join_ranges};
 use crate::model::{ChunkSlot, Digest, PackId, limits};
 use crate::planted::{Bug, planted};
@@ -142,6 +142,36 @@ impl ChunkReader {
             }
         }
         Ok(Ok(all))
+    }
+
+    /// Reads chunks into memory, each from whichever of its places gives it. One that none of its
+    /// places gives, or that no pack of `index` has, is left out, and so is what goes beyond
+    /// [`limits::GATHERED`] bytes.
+    ///
+    /// # Errors
+    /// Errors of the remote that say nothing of the places.
+    pub async fn gather_readable(
+        &self,
+        index: &ChunkIndex,
+        ids: impl IntoIterator<Item = Digest>,
+    ) -> Result<HashMap<Digest, Vec<u8>>, LogError> {
+        let places: Vec<_> = ids.into_iter().filter_map(|id| index.get(&id)).collect();
+        if let Some(all) = unless_lost(self.collect(&places).await)? {
+            return Ok(all);
+        }
+        let one_by_one = stream::iter(places).map(|(_, slot)| async move {
+            let read = unless_lost(self.from_any(index, slot.id).await)?.flatten();
+            Ok::<_, LogError>(read.map(|bytes| (slot.id, bytes)))
+        });
+        let read = one_by_one.buffered(PARALLEL_READS).try_filter_map(|read| async move { Ok(read) });
+        let gathered = read.try_fold((HashMap::new(), 0_u64), |(mut all, bytes), (id, chunk)| async move {
+            let bytes = bytes.saturating_add(chunk.len() as u64);
+            if bytes <= limits::GATHERED {
+                all.insert(id, chunk);
+            }
+            Ok((all, bytes))
+        });
+        Ok(gathered.await?.0)
     }
 
     /// Reads a chunk from whichever of its places gives it. Returns `None` if no pack of `index`

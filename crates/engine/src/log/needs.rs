@@ -22,6 +22,17 @@ pub struct Listing {
     pub read: Leaves,
     /// List or chunk of the content that no pack has. The sets above are without such.
     pub missing: Option<Digest>,
+    /// Lists that packs have by their tables, and that none of these gives. Nobody knows the chunks
+    /// that only these name.
+    pub unread: BTreeSet<Digest>,
+}
+
+impl Listing {
+    /// List or chunk without which the content cannot be put together.
+    #[must_use]
+    pub fn lacks(&self) -> Option<Digest> {
+        self.missing.or_else(|| self.unread.first().copied())
+    }
 }
 
 /// Lists that are read and held at once.
@@ -36,9 +47,10 @@ impl ChunkReader {
     /// Lists the chunks of a content, level by level; `known` lists are not read. Each list is read
     /// once, however often a recipe names it, so a few of them cannot stand for billions of chunks;
     /// and what no pack of `index` has is left out, so no list can make this grow beyond the packs.
+    /// A list that is lost or damaged is left out, too: what the others name is listed.
     ///
     /// # Errors
-    /// Errors of [`ChunkReader::read`]; a recipe that does not belong to the content.
+    /// Errors of the remote; a recipe that does not belong to the content.
     pub async fn list_chunks(
         &self,
         index: &ChunkIndex,
@@ -46,8 +58,26 @@ impl ChunkReader {
         content: Content,
         recipe: Option<&Recipe>,
     ) -> Result<Listing, LogError> {
+        let (listed, belongs) = self.list_what_is_there(index, known, content, recipe).await?;
+        belongs?;
+        Ok(listed)
+    }
+
+    /// Lists as [`ChunkReader::list_chunks`] does, also of a recipe that does not belong to the
+    /// content: the inner error.
+    pub(super) async fn list_what_is_there(
+        &self,
+        index: &ChunkIndex,
+        known: &Leaves,
+        content: Content,
+        recipe: Option<&Recipe>,
+    ) -> Result<(Listing, Result<(), ContentError>), LogError> {
         let mut listed = Listing::default();
-        let (mut depth, mut level) = first_level(content, recipe)?;
+        let (mut depth, mut level) = match first_level(content, recipe) {
+            Ok(first) => first,
+            Err(error) => return Ok((listed, Err(error))),
+        };
+        let mut belongs = Ok(());
         while depth > 0 {
             let has = |id: &Digest| index.contains(id) || known.contains_key(id);
             let (lists, absent): (Vec<(Part, u64)>, Vec<_>) =
@@ -56,11 +86,17 @@ impl ChunkReader {
             level = Level::new();
             for lists in lists.chunks(LISTS_AT_ONCE) {
                 let unknown = lists.iter().map(|(list, _)| list.id).filter(|id| !known.contains_key(id));
-                // The index has all of them.
-                let read = self.gather(index, unknown).await?.unwrap_or_default();
+                let read = self.gather_readable(index, unknown).await?;
                 for (list, times) in lists {
-                    let bytes = known.get(&list.id).or_else(|| read.get(&list.id));
-                    for part in read_leaf(content, list, bytes.map(Vec::as_slice).unwrap_or_default())? {
+                    let Some(bytes) = known.get(&list.id).or_else(|| read.get(&list.id)) else {
+                        listed.unread.insert(list.id);
+                        continue;
+                    };
+                    let parts = read_leaf(content, list, bytes).unwrap_or_else(|error| {
+                        belongs = Err(error);
+                        Vec::new()
+                    });
+                    for part in parts {
                         if !has(&part.id) {
                             listed.missing.get_or_insert(part.id);
                             continue;
@@ -77,12 +113,13 @@ impl ChunkReader {
         }
         let absent = level.keys().find(|part| !index.contains(&part.id)).map(|part| part.id);
         listed.missing = listed.missing.or(absent);
-        if listed.missing.is_none() {
-            check_sum(content, &level)?;
+        if listed.lacks().is_none() {
+            belongs = belongs.and_then(|()| check_sum(content, &level));
         }
-        level.keys().try_for_each(|part| check_length(index, content.digest, part))?;
+        belongs = belongs
+            .and_then(|()| level.keys().try_for_each(|part| check_length(index, content.digest, part)));
         listed.chunks = level.into_keys().map(|part| part.id).filter(|id| index.contains(id)).collect();
-        Ok(listed)
+        Ok((listed, belongs))
     }
 }
 
@@ -151,6 +188,9 @@ impl Contents {
 pub struct Places {
     /// Contents that are not complete in the packs at hand.
     pub lost: BTreeSet<Digest>,
+    /// Those of them that lack no more than lists which are in these packs and cannot be read: one
+    /// reader finds them lost, and another may have read them before.
+    pub unread: BTreeSet<Digest>,
     /// Pack of each chunk that is still there and that a content needs: a lasting one if possible.
     /// What is left of a content that is not complete may be what puts it right.
     pub chunks: BTreeMap<Digest, PackId>,
@@ -179,16 +219,12 @@ impl ChunkReader {
         let (mut places, mut known) = (Places::default(), Leaves::new());
         for (digest, content) in &contents.all {
             let recipe = contents.recipes.get(digest);
-            let listed = match self.list_chunks(&all, &known, *content, recipe).await {
-                Ok(listed) => listed,
-                Err(error) if error.is_damage() => {
-                    places.lost.insert(*digest);
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            if listed.missing.is_some() {
+            let (listed, belongs) = self.list_what_is_there(&all, &known, *content, recipe).await?;
+            if belongs.is_err() || listed.lacks().is_some() {
                 places.lost.insert(*digest);
+            }
+            if belongs.is_ok() && listed.missing.is_none() && !listed.unread.is_empty() {
+                places.unread.insert(*digest);
             }
             let room = LISTS_KEPT.saturating_sub(known.len());
             known.extend(listed.read.into_iter().take(room));

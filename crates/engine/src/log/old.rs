@@ -4,7 +4,8 @@
 //! pack that the other has swept: then the contents that need it are gone, and the branch's changes
 //! to their items do not count. Its commits are *void*, which tells their devices to send again
 //! what they still have. The lost contents follow from the commits and from immutable lists of
-//! chunks alone, so every device that merges finds the same.
+//! chunks alone, so every device that merges finds the same. A list that is damaged or missing in
+//! the bucket loses nothing here: that is for a repair.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -16,7 +17,7 @@ use crate::model::{Change, CommitKey, Conflict, Digest, Item, PackId, Prune, Vau
 /// State of old data on the two sides of a merge.
 #[derive(Debug, Clone, Default)]
 pub struct OldData {
-    /// Contents that can no longer be read.
+    /// Contents of which the packs that are left lack a part, by their tables.
     lost: BTreeSet<Digest>,
     /// Marked packs that the result needs.
     needed: BTreeSet<PackId>,
@@ -55,7 +56,9 @@ impl OldData {
         let marked = |id: &PackId| sides.iter().any(|side| side.marked.contains_key(id));
         let lasting = there().filter(|(id, _)| !marked(id)).map(|(_, pack)| pack);
         let leaving = there().filter(|(id, _)| marked(id)).map(|(_, pack)| pack);
-        let places = reader.places(&contents, lasting, leaving, &[]).await?;
+        let mut places = reader.places(&contents, lasting, leaving, &[]).await?;
+        // A list that cannot be read is damage, and no sweep: another device may read it.
+        places.lost.retain(|content| !places.unread.contains(content));
         let needed = places.chunks.into_values().filter(|pack| marked(pack)).collect();
         let mut void = BTreeSet::new();
         for (side, against) in [(one, other), (other, one)] {

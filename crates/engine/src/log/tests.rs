@@ -10,6 +10,7 @@ mod faulty;
 mod format_rules;
 mod junk;
 mod keep;
+mod lists;
 mod old;
 mod past;
 mod proofs;

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use super::session::Context;
 use super::{SyncError, object_cache};
 use crate::content::ChunkIndex;
-use crate::log::{ChunkReader, note_claim, pack_key};
-use crate::model::{ChunkSlot, Digest, PackId, PackInfo};
+use crate::log::{ChunkReader, Leaves, Snapshot, note_claim, pack_key};
+use crate::model::{ChunkSlot, Content, Digest, PackId, PackInfo};
 
 /// Result of reading chunks that several packs say to have.
 #[derive(Debug, Default)]
@@ -22,6 +22,48 @@ pub(crate) struct Doubts {
     /// Chunks that none of their places gives. One of these may have held it before it was damaged,
     /// and nobody can tell which: a repair needs that place.
     pub(crate) nowhere: BTreeSet<Digest>,
+}
+
+/// Chunks that a push leaves to packs of others.
+#[derive(Debug, Default)]
+pub(crate) struct Relied {
+    /// The chunks.
+    pub(crate) chunks: BTreeSet<Digest>,
+    /// Lists among them that were asked for just now, and that no place gave.
+    pub(crate) unread: BTreeSet<Digest>,
+    /// True where the vault has a recipe that does not belong to its content.
+    pub(crate) is_wrong: bool,
+}
+
+impl Relied {
+    /// Adds what contents need that the state of `head` has already.
+    ///
+    /// # Errors
+    /// Errors of the remote.
+    pub(crate) async fn add(
+        &mut self,
+        context: &Context,
+        index: &ChunkIndex,
+        head: &Snapshot,
+        contents: Vec<Content>,
+    ) -> Result<(), SyncError> {
+        let reader = ChunkReader::new(Arc::clone(&context.ports.remote));
+        for content in contents {
+            let recipe = head.recipes.get(&content.digest);
+            match reader.list_chunks(index, &Leaves::new(), content, recipe).await {
+                Ok(listed) => {
+                    self.chunks.extend(listed.lists.into_iter().chain(listed.chunks).chain(listed.missing));
+                    self.unread.extend(listed.unread);
+                }
+                Err(error) if error.is_damage() => {
+                    tracing::warn!(%error, "the vault does not hold what it says: the file is read");
+                    self.is_wrong = true;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Context {

@@ -22,19 +22,19 @@ pub(super) async fn stored(remote: &MemoryRemote, id: u8, chunks: &[&[u8]]) -> P
     pack.info
 }
 
-fn reader(remote: &Faulty) -> ChunkReader {
+pub(super) fn reader(remote: &Faulty) -> ChunkReader {
     ChunkReader::new(Arc::new(remote.clone()))
 }
 
-fn content(bytes: &[u8]) -> Content {
+pub(super) fn content(bytes: &[u8]) -> Content {
     Content { digest: Digest::of(bytes), size: bytes.len() as u64 }
 }
 
-fn part(chunk: &[u8]) -> Part {
+pub(super) fn part(chunk: &[u8]) -> Part {
     Part { id: Digest::of(chunk), len: u32::try_from(chunk.len()).unwrap() }
 }
 
-fn list(parts: &[Part]) -> Vec<u8> {
+pub(super) fn list(parts: &[Part]) -> Vec<u8> {
     parts.iter().flat_map(|part| [part.id.as_bytes().as_slice(), &part.len.to_le_bytes()].concat()).collect()
 }
 
@@ -139,11 +139,11 @@ async fn a_whole_pack_exists_or_is_missing_or_the_store_fails() {
     assert!(reader(&remote).whole(info.id).await.is_err());
 }
 
-const CHUNKS: [&[u8]; 4] = [b"one", b"two", b"three", b"four"];
+pub(super) const CHUNKS: [&[u8]; 4] = [b"one", b"two", b"three", b"four"];
 
 /// Content whose recipe is a list of lists of lists: `(content, recipe, the two lists, the list of
 /// these)`.
-fn deep() -> (Content, Recipe, [Vec<u8>; 3]) {
+pub(super) fn deep() -> (Content, Recipe, [Vec<u8>; 3]) {
     let parts = CHUNKS.map(part);
     let (left, right) = (list(&parts[..2]), list(&parts[2..]));
     let top = list(&[part(&left), part(&right)]);

@@ -11,15 +11,16 @@ use super::indexed::Packs;
 use super::intake::Taken;
 use super::sent::{Sent, fill, manifest_after};
 use super::upload::PACKS_IN_FLIGHT;
-use super::{Known, Run, Survey, Uploads, list_chunks};
+use super::{Known, Run, Survey, Uploads};
 use crate::content::ChunkIndex;
-use crate::log::{ChunkReader, Prepared, Snapshot, packs_of};
-use crate::model::{CommitKey, CommitKind, Digest, Feature, Hlc, Item, Origin, PackInfo};
+use crate::log::{Prepared, Snapshot, packs_of};
+use crate::model::{CommitKey, CommitKind, Feature, Hlc, Item, Origin, PackInfo};
 use crate::plan::{Step, batches};
 use crate::state::LastSync;
 use crate::sync::conflicts::LocalConflict;
 use crate::sync::report::{Report, Trouble, Weight};
 use crate::sync::session::Session;
+use crate::sync::sound::Relied;
 use crate::sync::{About, Phase, Progress, SyncError, blocking};
 
 /// State of a push under way, for its next commit.
@@ -177,8 +178,11 @@ impl Session<'_> {
         let (before, mut doubtful) = (pushing.progress, false);
         loop {
             let (sent, relied) = self.upload_once(pushing, batch, losers, doubtful).await?;
-            let missing = self.context.not_there(&pushing.index, relied).await?;
-            if missing.is_empty() {
+            let mut missing = self.context.not_there(&pushing.index, relied.chunks).await?;
+            // This device may have read them once.
+            missing.extend(relied.unread);
+            let is_read_again = relied.is_wrong && !doubtful;
+            if missing.is_empty() && !is_read_again {
                 return Ok(sent);
             }
             tracing::warn!(
@@ -202,7 +206,7 @@ impl Session<'_> {
         batch: &[&Step],
         losers: &[LocalConflict],
         doubtful: bool,
-    ) -> Result<(Sent, BTreeSet<Digest>), SyncError> {
+    ) -> Result<(Sent, Relied), SyncError> {
         let context = self.context;
         let files = batch.iter().map(|step| step.files.len()).sum();
         let small = context.settings.limits.enclosed_at(pushing.head.seq(), files);
@@ -237,17 +241,8 @@ impl Session<'_> {
                 }
             }
         }
-        let mut relied = known.relied().clone();
-        let reader = ChunkReader::new(Arc::clone(&context.ports.remote));
-        for content in contents {
-            let name = content.digest.to_string();
-            let listed = list_chunks(&reader, index, &name, content, head.recipes.get(&content.digest)).await;
-            match listed {
-                Ok(listed) => relied.extend(listed.lists.into_iter().chain(listed.chunks)),
-                Err(SyncError::NoChunk { chunk, .. }) => drop(relied.insert(chunk)),
-                Err(error) => return Err(error),
-            }
-        }
+        let mut relied = Relied { chunks: known.relied().clone(), ..Relied::default() };
+        relied.add(context, index, head, contents).await?;
         sent.packs.extend(known.used());
         sent.packs.extend(uploads.done().await.into_iter().map(|pack| (pack.id, pack)));
         Ok((sent, relied))

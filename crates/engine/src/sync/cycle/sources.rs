@@ -140,7 +140,8 @@ impl<S: Stream<Item = Arrived> + Unpin> Arriving<S> {
     }
 }
 
-/// Chunks of a file, each once. A chunk that no pack has is an error.
+/// Chunks of a file, each once. A chunk that no pack has is an error, and so is a list that none of
+/// its packs gives.
 pub(crate) async fn list_chunks(
     reader: &ChunkReader,
     index: &ChunkIndex,
@@ -149,7 +150,7 @@ pub(crate) async fn list_chunks(
     recipe: Option<&Recipe>,
 ) -> Result<Listing, SyncError> {
     let listed = reader.list_chunks(index, &Leaves::new(), content, recipe).await?;
-    match listed.missing {
+    match listed.lacks() {
         Some(chunk) => Err(SyncError::NoChunk { chunk, path: name.to_owned() }),
         None => Ok(listed),
     }
