@@ -76,6 +76,8 @@ pub enum Bug {
     /// A file that a listing has left out is not looked at again, and a link hides nothing where
     /// its own name is not synced.
     TrustTheListing,
+    /// The last recipe that somebody claims for a content counts for a prune, and no other.
+    LastClaim,
 }
 
 impl Bug {
@@ -108,11 +110,12 @@ impl Bug {
         [Self::FirstRow, Self::ForgetDeletions, Self::LastReplaced, Self::DropTheClashes];
 
     /// Mistakes that only show where somebody writes to the bucket who is no device.
-    pub const BUCKET: [Self; 5] = [
+    pub const BUCKET: [Self; 6] = [
         Self::TakeForeignHorizon,
         Self::FirstPlaceOnly,
         Self::BelieveCheckpoints,
         Self::TakeRepeatedLines,
+        Self::LastClaim,
         Self::NoCapOnUnpacking,
     ];
 

@@ -1,12 +1,11 @@
-//! Finds the chunks of contents, and the packs that hold them.
+//! Finds the chunks of contents.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
 
 use super::walk::check_length;
-use super::{ChunkReader, LogError, Snapshot};
+use super::{ChunkReader, LogError};
 use crate::content::{ChunkIndex, ContentError, Expansion, Next, RecipeError, check_recipe, read_leaf};
-use crate::model::{Content, Digest, Entry, PackId, PackInfo, Part, Recipe, SharedMap, limits};
+use crate::model::{Content, Digest, Part, Recipe, limits};
 
 /// Lists of chunks of long files, by chunk id.
 pub type Leaves = HashMap<Digest, Vec<u8>>;
@@ -38,10 +37,10 @@ impl Listing {
 /// Lists that are read and held at once.
 const LISTS_AT_ONCE: usize = 512;
 /// Lists that are kept for other contents, at most: versions of a long file share most of them.
-const LISTS_KEPT: usize = 2048;
+pub(super) const LISTS_KEPT: usize = 2048;
 
 /// Parts of one level of a recipe, each with the number of times that it occurs there.
-type Level = BTreeMap<Part, u64>;
+pub(super) type Level = BTreeMap<Part, u64>;
 
 impl ChunkReader {
     /// Lists the chunks of a content, level by level; `known` lists are not read. Each list is read
@@ -58,26 +57,20 @@ impl ChunkReader {
         content: Content,
         recipe: Option<&Recipe>,
     ) -> Result<Listing, LogError> {
-        let (listed, belongs) = self.list_what_is_there(index, known, content, recipe).await?;
-        belongs?;
-        Ok(listed)
+        let found = self.find(index, known, content, first_level(content, recipe)?).await?;
+        found.check(index, content)?;
+        Ok(found.listed)
     }
 
-    /// Lists as [`ChunkReader::list_chunks`] does, also of a recipe that does not belong to the
-    /// content: the inner error.
-    pub(super) async fn list_what_is_there(
+    /// Goes down from the first level of a recipe, whether it is that of the content or not.
+    pub(super) async fn find(
         &self,
         index: &ChunkIndex,
         known: &Leaves,
         content: Content,
-        recipe: Option<&Recipe>,
-    ) -> Result<(Listing, Result<(), ContentError>), LogError> {
-        let mut listed = Listing::default();
-        let (mut depth, mut level) = match first_level(content, recipe) {
-            Ok(first) => first,
-            Err(error) => return Ok((listed, Err(error))),
-        };
-        let mut belongs = Ok(());
+        (mut depth, mut level): (u8, Level),
+    ) -> Result<Found, LogError> {
+        let (mut listed, mut fault) = (Listing::default(), None);
         while depth > 0 {
             let has = |id: &Digest| index.contains(id) || known.contains_key(id);
             let (lists, absent): (Vec<(Part, u64)>, Vec<_>) =
@@ -93,7 +86,7 @@ impl ChunkReader {
                         continue;
                     };
                     let parts = read_leaf(content, list, bytes).unwrap_or_else(|error| {
-                        belongs = Err(error);
+                        fault.get_or_insert(error);
                         Vec::new()
                     });
                     for part in parts {
@@ -113,18 +106,35 @@ impl ChunkReader {
         }
         let absent = level.keys().find(|part| !index.contains(&part.id)).map(|part| part.id);
         listed.missing = listed.missing.or(absent);
-        if listed.lacks().is_none() {
-            belongs = belongs.and_then(|()| check_sum(content, &level));
+        listed.chunks = level.keys().map(|part| part.id).filter(|id| index.contains(id)).collect();
+        Ok(Found { listed, level, fault })
+    }
+}
+
+/// What packs have of a recipe.
+pub(super) struct Found {
+    pub(super) listed: Listing,
+    /// The chunks by their lengths in the recipe.
+    level: Level,
+    /// Fault of a list.
+    fault: Option<ContentError>,
+}
+
+impl Found {
+    /// Checks that this can be the content, as far as it is there.
+    pub(super) fn check(&self, index: &ChunkIndex, content: Content) -> Result<(), ContentError> {
+        if let Some(fault) = &self.fault {
+            return Err(fault.clone());
         }
-        belongs = belongs
-            .and_then(|()| level.keys().try_for_each(|part| check_length(index, content.digest, part)));
-        listed.chunks = level.into_keys().map(|part| part.id).filter(|id| index.contains(id)).collect();
-        Ok((listed, belongs))
+        if self.listed.lacks().is_none() {
+            check_sum(content, &self.level)?;
+        }
+        self.level.keys().try_for_each(|part| check_length(index, content.digest, part))
     }
 }
 
 /// The level that a recipe begins with, and its depth. A content without one is a chunk, or empty.
-fn first_level(content: Content, recipe: Option<&Recipe>) -> Result<(u8, Level), ContentError> {
+pub(super) fn first_level(content: Content, recipe: Option<&Recipe>) -> Result<(u8, Level), ContentError> {
     let Some(recipe) = recipe else {
         let mut whole = Expansion::new(content, None)?;
         let mut level = Level::new();
@@ -151,92 +161,4 @@ fn check_sum(content: Content, chunks: &Level) -> Result<(), ContentError> {
         return Ok(());
     }
     Err(RecipeError::Size { content: content.digest, expected: content.size, found }.into())
-}
-
-/// Contents and their recipes.
-#[derive(Debug, Clone, Default)]
-pub struct Contents {
-    /// Contents by digest.
-    pub all: BTreeMap<Digest, Content>,
-    /// Recipes of the contents that have one.
-    pub recipes: SharedMap<Digest, Recipe>,
-}
-
-impl Contents {
-    /// Contents of a state's manifest and open conflicts.
-    #[must_use]
-    pub fn of(state: &Snapshot) -> Self {
-        let mut contents = Self { recipes: state.recipes.clone(), ..Self::default() };
-        state.contents().for_each(|entry| contents.add(entry));
-        contents
-    }
-
-    /// Adds the contents of another set.
-    pub fn extend(&mut self, more: Self) {
-        self.all.extend(more.all);
-        self.recipes.extend(more.recipes);
-    }
-
-    /// Adds the content of an entry.
-    pub fn add(&mut self, entry: &Entry) {
-        self.all.insert(entry.digest, entry.content());
-    }
-}
-
-/// Places of the chunks of contents.
-#[derive(Debug, Clone, Default)]
-pub struct Places {
-    /// Contents that are not complete in the packs at hand.
-    pub lost: BTreeSet<Digest>,
-    /// Those of them that lack no more than lists which are in these packs and cannot be read: one
-    /// reader finds them lost, and another may have read them before.
-    pub unread: BTreeSet<Digest>,
-    /// Pack of each chunk that is still there and that a content needs: a lasting one if possible.
-    /// What is left of a content that is not complete may be what puts it right.
-    pub chunks: BTreeMap<Digest, PackId>,
-}
-
-impl ChunkReader {
-    /// Finds the chunks of `contents`: first in the `lasting` packs, then in those that are
-    /// `leaving`, then in those that no state names but that still exist (`there`).
-    ///
-    /// # Errors
-    /// Errors of the remote while reading a long list.
-    pub async fn places(
-        &self,
-        contents: &Contents,
-        lasting: impl IntoIterator<Item = &Arc<PackInfo>>,
-        leaving: impl IntoIterator<Item = &Arc<PackInfo>>,
-        there: &[Arc<PackInfo>],
-    ) -> Result<Places, LogError> {
-        let lasting: ChunkIndex = lasting.into_iter().cloned().collect();
-        let (mut on_leave, mut all) = (ChunkIndex::default(), lasting.clone());
-        for pack in leaving {
-            on_leave.insert(Arc::clone(pack));
-            all.insert(Arc::clone(pack));
-        }
-        there.iter().for_each(|pack| all.insert(Arc::clone(pack)));
-        let (mut places, mut known) = (Places::default(), Leaves::new());
-        for (digest, content) in &contents.all {
-            let recipe = contents.recipes.get(digest);
-            let (listed, belongs) = self.list_what_is_there(&all, &known, *content, recipe).await?;
-            if belongs.is_err() || listed.lacks().is_some() {
-                places.lost.insert(*digest);
-            }
-            if belongs.is_ok() && listed.missing.is_none() && !listed.unread.is_empty() {
-                places.unread.insert(*digest);
-            }
-            let room = LISTS_KEPT.saturating_sub(known.len());
-            known.extend(listed.read.into_iter().take(room));
-            let ids = listed.lists.into_iter().chain(listed.chunks);
-            let place = |id: &Digest| lasting.get(id).or_else(|| on_leave.get(id)).or_else(|| all.get(id));
-            for id in ids {
-                match place(&id) {
-                    Some((pack, _)) => drop(places.chunks.insert(id, pack)),
-                    None => drop(places.lost.insert(*digest)),
-                }
-            }
-        }
-        Ok(places)
-    }
 }

@@ -10,7 +10,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::needs::Contents;
+use super::places::Contents;
 use super::{ChunkReader, Graph, LogError, Snapshot};
 use crate::model::{Change, CommitKey, Conflict, Digest, Item, PackId, Prune, VaultPath};
 

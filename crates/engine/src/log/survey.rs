@@ -9,7 +9,7 @@ use super::chunks::{PACKS, parse_pack_key};
 use super::enclosed::packs_of;
 use super::format::{COMMITS, parse_commit_key};
 use super::history::pushed_as;
-use super::needs::Contents;
+use super::places::Contents;
 use super::retain::InBucket;
 use super::{Log, LogError, Snapshot};
 use crate::model::{CommitKey, CommitKind, PackId, PackInfo};
@@ -159,7 +159,7 @@ impl Log {
             let kept = commit.kept.iter().flat_map(|conflict| &conflict.files);
             let entries = commit.changes.iter().filter_map(|change| change.entry);
             entries.chain(kept.filter_map(|file| file.entry)).for_each(|entry| contents.add(&entry));
-            contents.recipes.extend(commit.recipes.into_iter().map(|of| (of.digest, of.recipe)));
+            commit.recipes.into_iter().for_each(|of| contents.add_recipe(of.digest, of.recipe));
         }
         Ok(retained)
     }

@@ -4,6 +4,7 @@
 mod check;
 mod checkpoints;
 mod chunks;
+mod claimed;
 mod earlier;
 mod enclosed;
 mod faulty;

@@ -3,8 +3,8 @@
 //!
 //! The adversary puts junk below `commits/`, forges prune commits and checkpoints (without files,
 //! or with a line so often that no sum shows it), makes commits that unpack to more than anybody
-//! should read, claims the chunks of others for packs of garbage, puts old objects again, and keeps
-//! new commits from a device for a while. In every fourth world its key may delete, too: it deletes
+//! should read, claims the chunks of others for packs of garbage and other chunks for the contents
+//! of others, puts old objects again, and keeps new commits from a device for a while. In every fourth world its key may delete, too: it deletes
 //! and damages checkpoints, what devices say of themselves, and packs. Devices lose their
 //! databases, and one joins only in the end, so that what was forged is read anew.
 //!
@@ -68,6 +68,8 @@ struct Adversary {
     deleted: BTreeSet<PackId>,
     /// Objects of others that it has deleted or damaged.
     attacked: BTreeSet<String>,
+    /// Recipes that it claims for contents of others.
+    recipes: Vec<Recipe>,
 }
 
 /// Runs a seed from the first step to the end.
@@ -252,8 +254,10 @@ fn everything_is_there(world: &World, adversary: &Adversary, retention: Retentio
     for (pack, chunks) in commits.iter().flat_map(|(key, commit)| within.take(*key, commit)) {
         chunks.iter().for_each(|slot| places.entry(slot.id).or_default().push((pack, *slot)));
     }
-    let recipes: BTreeMap<Digest, &Recipe> =
-        commits.values().flat_map(|commit| &commit.recipes).map(|of| (of.digest, &of.recipe)).collect();
+    // A merge repeats the claims of what it merges.
+    let said = commits.values().flat_map(|commit| &commit.recipes);
+    let said = said.filter(|of| !adversary.recipes.contains(&of.recipe));
+    let recipes: BTreeMap<Digest, &Recipe> = said.map(|of| (of.digest, &of.recipe)).collect();
     let gives = |(pack, slot): &(PackId, ChunkSlot)| {
         let whole = within.bytes(*pack, &bucket.objects).map(|body| stored_in(slot, body));
         whole.is_some_and(|stored| open_chunk(*pack, slot, stored).is_ok())
@@ -287,7 +291,7 @@ impl Adversary {
         let commits = commits(world);
         let head = commits.keys().rev().find(|key| !self.bombs.contains(key)).copied();
         let Some(head) = head else { return };
-        match rng.below(if self.deletes { 13 } else { 10 }) {
+        match rng.below(if self.deletes { 14 } else { 11 }) {
             0 => self.junk(world, rng, head),
             1 => self.forge(world, "horizon", head, |commit| {
                 commit.prune.horizon = Some(head.seq);
@@ -327,6 +331,7 @@ impl Adversary {
                     commit.prune.unmarked = unmarked.into_iter().collect();
                 });
             }
+            10 => self.recipe(world, rng, head, &commits),
             _ => self.attack(world, rng),
         }
     }

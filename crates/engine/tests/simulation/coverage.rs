@@ -19,6 +19,7 @@ pub const ADVERSARIES: &[&str] = &[
     "adversary: junk",
     "adversary: mark",
     "adversary: poison",
+    "adversary: recipe",
     "adversary: repeat",
     "adversary: replay",
     "adversary: sweep",

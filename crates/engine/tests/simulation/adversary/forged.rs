@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use cogzy_engine::content::{Encoder, PackBuilder};
+use cogzy_engine::model::{Part, RecipeOf};
 use serde_json::{Value, json};
 
 use super::*;
@@ -98,6 +99,43 @@ impl Adversary {
         let pack = PackInfo { id, digest: Digest::of(&body), size, chunks: slots };
         self.put(world, pack_name(id), body);
         self.forge(world, "poison", head, |commit| commit.packs = vec![pack]);
+    }
+
+    /// Another recipe for a content of several chunks, complete and of the right length, with chunks
+    /// of its own.
+    pub(super) fn recipe(
+        &mut self,
+        world: &World,
+        rng: &mut Rng,
+        head: CommitKey,
+        commits: &BTreeMap<CommitKey, Commit>,
+    ) {
+        let said = commits.values().flat_map(|commit| &commit.recipes);
+        let others: Vec<&RecipeOf> = said.filter(|of| !self.recipes.contains(&of.recipe)).collect();
+        if others.is_empty() {
+            return;
+        }
+        let RecipeOf { digest, recipe } = *rng.pick(&others);
+        let chunk = |part: &Part| {
+            let number = world.oracle.versions.fresh().to_le_bytes();
+            let len = usize::try_from(part.len).unwrap();
+            number.into_iter().cycle().take(len).collect::<Vec<u8>>()
+        };
+        let chunks: Vec<Vec<u8>> = recipe.parts.iter().map(chunk).collect();
+        let mut builder = PackBuilder::new(self.pack_id(world));
+        for chunk in &chunks {
+            builder.push(Digest::of(chunk), chunk.len(), Codec::Raw, chunk).unwrap();
+        }
+        let pack = builder.finish().unwrap();
+        self.put(world, pack_name(pack.info.id), pack.bytes);
+        let parts = chunks.iter().zip(&recipe.parts);
+        let parts = parts.map(|(chunk, part)| Part { id: Digest::of(chunk), len: part.len }).collect();
+        let forged = Recipe { depth: recipe.depth, parts };
+        self.recipes.push(forged.clone());
+        self.forge(world, "recipe", head, |commit| {
+            commit.packs = vec![pack.info];
+            commit.recipes = vec![RecipeOf { digest: *digest, recipe: forged }];
+        });
     }
 
     /// A commit of few bytes that unpacks to more than a reader may take, and is well made but for
