@@ -1,9 +1,9 @@
 //! Prunes: a daily one, if the configuration wants it, and those that are asked for.
 //!
 //! A daily prune follows a successful cycle, after which this device knows the state of the remote.
-//! One that fails is repeated after an hour. A prune is done in pieces, each while nothing else is
-//! due: what is saved or committed meanwhile goes first. Like a cycle it is broken off by a pause
-//! and by a stop, and a later one goes on.
+//! One that fails is repeated after an hour, and the next day if the store has refused something. A
+//! prune is done in pieces, each while nothing else is due: what is saved or committed meanwhile
+//! goes first. Like a cycle it is broken off by a pause and by a stop, and a later one goes on.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -104,7 +104,8 @@ impl Daemon {
         let answer = match &pruned {
             Err(SyncError::Interrupted) => Err(obey::paused()),
             Err(error) => {
-                self.engine.note_prune(false);
+                // A lock lasts for days, and each try weighs the whole bucket.
+                self.engine.note_prune(error.is_denied());
                 tracing::warn!(%error, next = error.next(), "the prune was not finished");
                 Err(Problem::from(error))
             }

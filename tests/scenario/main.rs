@@ -81,6 +81,7 @@ mod process_watch;
 mod protection;
 mod prune;
 mod prune_forged;
+mod prune_locked;
 mod prune_pieces;
 mod prune_small;
 mod recovery;

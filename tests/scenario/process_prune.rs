@@ -15,6 +15,7 @@ use crate::support::daemon::Daemon;
 use crate::support::device::synced_files;
 use crate::support::moments::Moments;
 use crate::support::process::{Machine, noise};
+use crate::support::s3_server::S3Server;
 
 const THREE_HOURS: Duration = Duration::from_secs(3 * 3600);
 
@@ -144,4 +145,29 @@ async fn a_daemon_that_may_prunes_by_itself_and_one_that_may_not_does_not() {
     daemon.terminate().await;
     assert_eq!(kinds(&machine).await, 1);
     quiet(&machine, "once a day is enough").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prune_that_the_store_refuses_is_tried_again_the_next_day() {
+    let folder = fresh_folder();
+    let server = S3Server::start().await;
+    let mut machine = Machine::with_server(folder.path(), "one", &server);
+    machine.set("COGZY_VAULT__RETENTION__KEEP_DAYS", "30");
+    machine.good(&["init"]).await;
+    edit(&machine, "1").await;
+    // What was announced first cannot be taken back.
+    machine.set("COGZY_VAULT__RETENTION__KEEP_DAYS", "10");
+    server.forbid("DeleteObject");
+    server.forbid("DeleteObjects");
+    let noted = || Database::open(Arc::new(RealFs), &machine.root.join("sync/cache.db")).unwrap();
+    noted().note(PRUNED, 0).unwrap();
+    let mut daemon = Daemon::start(&machine).await;
+    daemon.says("the prune was not finished").await;
+    // The second one begins when all is done that follows upon the first.
+    machine.good(&["sync"]).await;
+    machine.good(&["sync"]).await;
+    daemon.terminate().await;
+    let last = noted().noted(PRUNED).unwrap().unwrap();
+    let now = u64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
+    assert!(last + 3600 * 1000 > now, "not a day ago, but {} ms", now.saturating_sub(last));
 }

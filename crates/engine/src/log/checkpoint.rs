@@ -268,11 +268,11 @@ impl Log {
 
     /// Deletes checkpoints that were put before `before_ms` by the server's clock, except the
     /// newest ones, and those from which old states are read. Also deletes those that came so late
-    /// that one of their packs was already swept. Their packs then belong to nothing. Returns the
-    /// number deleted.
+    /// that one of their packs was already swept. Their packs then belong to nothing. One that
+    /// cannot be deleted, because it is locked, keeps no other from it. Returns the number deleted.
     ///
     /// # Errors
-    /// Errors of the remote.
+    /// Errors of the remote: of several the first.
     pub async fn delete_old_checkpoints(&self, before_ms: i64, head: &Snapshot) -> Result<usize, LogError> {
         let swept = |packs: &BTreeSet<PackId>| packs.iter().any(|pack| head.has_swept(pack));
         let (mut doomed, whole): (Vec<_>, Vec<_>) =
@@ -285,10 +285,11 @@ impl Log {
             object.modified_ms < before_ms && seq_of(&object.key).is_none_or(|seq| !spared.contains(&seq))
         };
         doomed.extend(whole.into_iter().filter(|(object, _)| goes(object)));
-        for (object, _) in &doomed {
-            self.remote.delete(&object.key).await?;
+        let keys: Vec<String> = doomed.into_iter().map(|(object, _)| object.key).collect();
+        if !keys.is_empty() {
+            self.remote.delete_all(&keys).await?;
         }
-        Ok(doomed.len())
+        Ok(keys.len())
     }
 
     /// Checkpoints of the bucket, the oldest first, each with the packs that it needs, or `None` if

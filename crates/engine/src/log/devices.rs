@@ -129,15 +129,17 @@ impl Log {
         Ok(wishes.iter().filter(counts).map(|(_, keeps, _)| *keeps).fold(Keeps::default(), Keeps::and))
     }
 
-    /// Takes back what a device once wanted to be kept and does not want any more.
+    /// Takes back what a device once wanted to be kept and does not want any more. What is locked
+    /// keeps nothing else from going.
     ///
     /// # Errors
-    /// Errors of the remote.
+    /// Errors of the remote: of several the first.
     pub async fn take_back_keeps(&self, device: DeviceId, keeps: Keeps) -> Result<(), LogError> {
-        for said in self.announcements().await? {
-            if said.device == device && said.keeps.is_some_and(|said| said != keeps) {
-                self.remote.delete(&format!("{DEVICES}{}", said.name())).await?;
-            }
+        let said = self.announcements().await?.into_iter();
+        let past = said.filter(|said| said.device == device && said.keeps.is_some_and(|said| said != keeps));
+        let keys: Vec<String> = past.map(|said| format!("{DEVICES}{}", said.name())).collect();
+        if !keys.is_empty() {
+            self.remote.delete_all(&keys).await?;
         }
         Ok(())
     }

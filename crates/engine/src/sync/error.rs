@@ -167,6 +167,14 @@ impl SyncError {
         matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
     }
 
+    /// True if the remote is there and refuses: the key may not do this, or an object is locked.
+    /// That will not be otherwise in an hour. Some stores tell of a lock with 403, others with 400.
+    #[must_use]
+    pub const fn is_denied(&self) -> bool {
+        let Self::Log(LogError::Remote(error)) = self else { return false };
+        matches!(error.kind, RemoteErrorKind::Forbidden | RemoteErrorKind::Other)
+    }
+
     /// The file or folder that the error is about, if it is about one.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {

@@ -8,6 +8,7 @@
 
 mod give_up;
 mod lost;
+mod pieces;
 mod prune;
 mod repack;
 mod repair;
@@ -17,6 +18,7 @@ mod verify;
 mod weigh;
 
 pub use lost::Lost;
-pub use prune::{Objects, PRUNED, PruneRun, Pruned, Retention};
+pub use pieces::PruneRun;
+pub use prune::{Objects, PRUNED, Pruned, Retention};
 pub use repair::Repaired;
 pub use verify::{Fault, Verified};

@@ -11,6 +11,9 @@
 //! objects that belong to nothing, and the next prune deletes them. A device deletes only what it
 //! has known to go for a grace period ([`Marked`]). Every doubt (a listing without a time, a
 //! checkpoint that cannot be read, a fork that does not settle) ends in not deleting.
+//!
+//! A store that locks its objects refuses to delete some for a while. Such a refusal keeps nothing
+//! else from going, and the prune ends with it ([`PruneRun::go_on_after`]).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +21,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::repack::{MOST_BYTES, Worn};
+use super::pieces::PruneRun;
+use super::repack::Worn;
 use super::sweep::Swept;
 use super::weigh::Looked;
 use crate::log::{Depth, Fate, Snapshot};
@@ -28,8 +32,6 @@ use crate::sync::recovery::{Rewrite, Stand};
 use crate::sync::session::Session;
 use crate::sync::{Engine, SyncError, Watcher};
 
-/// Bytes of chunks that one piece moves, unless a single pack has more.
-const PIECE_BYTES: u64 = 32 << 20;
 /// Key of the time at which the last prune ended.
 pub const PRUNED: &str = "pruned";
 const HOUR_MS: u64 = 3600 * 1000;
@@ -101,71 +103,6 @@ pub struct Pruned {
     pub doubtful: usize,
 }
 
-/// A prune, which may be done in pieces.
-#[derive(Debug, Clone, Default)]
-pub struct PruneRun {
-    /// Time for which a piece deletes; none where all is done at once.
-    piece: Option<Duration>,
-    /// Bytes of chunks that were moved.
-    moved: u64,
-    /// Result of the pieces so far.
-    pruned: Option<Pruned>,
-}
-
-impl PruneRun {
-    /// A prune in pieces, each of which deletes for some `time`.
-    #[must_use]
-    pub fn in_pieces(time: Duration) -> Self {
-        Self { piece: Some(time), ..Self::default() }
-    }
-
-    /// The result, once there is no more to do.
-    #[must_use]
-    pub fn result(self) -> Pruned {
-        self.pruned.unwrap_or_default()
-    }
-
-    /// Worn packs to move now, and true if others are left for the next piece.
-    fn share(&mut self, worn: Vec<Worn>) -> (Vec<Worn>, bool) {
-        if self.piece.is_none() {
-            return (worn, false);
-        }
-        let (all, mut share, before) = (worn.len(), Vec::new(), self.moved);
-        for worn in worn {
-            let bytes: u64 = worn.live.iter().map(|slot| u64::from(slot.stored)).sum();
-            let is_first = self.moved == before;
-            if self.moved >= MOST_BYTES || !is_first && self.moved + bytes > before + PIECE_BYTES {
-                break;
-            }
-            self.moved += bytes;
-            share.push(worn);
-        }
-        let more = share.len() < all && self.moved < MOST_BYTES;
-        (share, more)
-    }
-
-    /// Adds the result of a piece.
-    fn add(&mut self, piece: Pruned) {
-        let Some(before) = self.pruned.take() else {
-            self.pruned = Some(piece);
-            return;
-        };
-        let sum = |one: Objects, more: Objects| Objects {
-            objects: one.objects + more.objects,
-            bytes: one.bytes + more.bytes,
-        };
-        self.pruned = Some(Pruned {
-            marked: sum(before.marked, piece.marked),
-            repacked: sum(before.repacked, piece.repacked),
-            freed: sum(before.freed, piece.freed),
-            dry_run: before.dry_run,
-            all: before.all,
-            needed: before.needed,
-            ..piece
-        });
-    }
-}
-
 impl Engine {
     /// Marks, sweeps and deletes data that retention no longer needs.
     ///
@@ -178,7 +115,7 @@ impl Engine {
         }
         let mut run = PruneRun::default();
         session.prune_now(&mut run).await?;
-        Ok(run.pruned.unwrap_or_default())
+        Ok(run.result())
     }
 
     /// Does a piece of a prune: some of what there is to move and to delete. Between two pieces
@@ -213,7 +150,8 @@ impl Engine {
         }
     }
 
-    /// Notes that a prune has ended. A failed one is due again after an hour.
+    /// Notes that a prune has ended, and if it has `done` what could be done today. Another one is
+    /// due again after an hour.
     pub fn note_prune(&self, done: bool) {
         let ago = if done { 0 } else { DAY_MS - HOUR_MS };
         let now = self.context.ports.clock.now_ms().saturating_sub(ago);
@@ -253,7 +191,8 @@ impl Session<'_> {
         self.finish_unfinished().await?;
         self.log.refresh(Depth::Whole).await?;
         let mut head = self.stand().await?;
-        self.log.take_back_keeps(self.marker.device, self.context.settings.retention.keeps()).await?;
+        let keeps = self.context.settings.retention.keeps();
+        run.go_on_after(self.log.take_back_keeps(self.marker.device, keeps).await)?;
         self.log.put_back_header().await?;
         let mut looked = self.look_for_old(&head, false).await?;
         // Until what only a swept pack gives has moved, the packs that claim it must not be marked:
@@ -274,7 +213,7 @@ impl Session<'_> {
         let mut pruned = told(&looked, &head);
         if self.log.is_doubtful() {
             run.add(self.nothing(pruned));
-            return Ok(false);
+            return run.end();
         }
         let Fate { mut mark, unmark, sweep, .. } = looked.fate.clone();
         self.context.leave_copies(&mut looked.worn, &looked.staying).await?;
@@ -293,8 +232,8 @@ impl Session<'_> {
         let mut swept = Swept::default();
         if !looked.stopped {
             let before_ms = looked.now_ms.saturating_sub(looked.grace_ms);
-            self.log.delete_old_checkpoints(before_ms, &head).await?;
-            swept = self.delete_swept(&looked, run.piece).await?;
+            run.go_on_after(self.log.delete_old_checkpoints(before_ms, &head).await)?;
+            swept = self.delete_swept(&looked, run).await?;
         }
         pruned.freed = swept.freed;
         run.add(pruned);
@@ -304,7 +243,7 @@ impl Session<'_> {
         if let Err(error) = self.log.remote().clear_leftovers().await {
             tracing::warn!(%error, "what cut-off uploads left behind could not be removed; the next prune tries again");
         }
-        Ok(false)
+        run.end()
     }
 
     /// The result where something was set aside that may yet turn out to be a commit that needs old

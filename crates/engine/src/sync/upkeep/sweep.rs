@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use super::pieces::PruneRun;
 use super::prune::Objects;
 use super::repack::Worn;
 use super::weigh::Looked;
@@ -77,7 +78,7 @@ impl Session<'_> {
     pub(super) async fn delete_swept(
         &mut self,
         looked: &Looked,
-        piece: Option<Duration>,
+        run: &mut PruneRun,
     ) -> Result<Swept, SyncError> {
         let began = self.context.ports.clock.monotonic();
         for _ in 0..ROUNDS {
@@ -111,7 +112,8 @@ impl Session<'_> {
                 let goes = head.has_swept(pack) && !looked.unread.contains(pack);
                 early || goes && (due || planted(Bug::SweepAtOnce))
             };
-            let doomed: BTreeSet<PackId> = looked.bucket.keys().copied().filter(is_doomed).collect();
+            let doomed = looked.bucket.keys().copied().filter(is_doomed);
+            let doomed: BTreeSet<PackId> = doomed.filter(|pack| !run.tried.contains(pack)).collect();
             let lone = self.lone_copies(&head, &looked, &doomed).await?;
             if !lone.is_empty() {
                 if !self.move_needed(&head, lone).await? {
@@ -121,8 +123,8 @@ impl Session<'_> {
             }
             let weighed = self.context.ports.clock.monotonic().saturating_sub(began);
             // No time at all means one wave.
-            let time = piece.map(|piece| if piece.is_zero() { piece } else { piece.max(2 * weighed) });
-            return self.delete(&looked, &doomed, time).await;
+            let time = run.piece.map(|piece| if piece.is_zero() { piece } else { piece.max(2 * weighed) });
+            return self.delete(&looked, &doomed, time, run).await;
         }
         tracing::warn!("other devices keep committing: what was swept is deleted by the next prune");
         Ok(Swept::default())
@@ -135,6 +137,7 @@ impl Session<'_> {
         looked: &Looked,
         doomed: &BTreeSet<PackId>,
         time: Option<Duration>,
+        run: &mut PruneRun,
     ) -> Result<Swept, SyncError> {
         let (remote, clock) = (&self.context.ports.remote, &self.context.ports.clock);
         let until = time.map(|time| clock.monotonic().saturating_add(time));
@@ -164,11 +167,13 @@ impl Session<'_> {
         if asked.is_empty() {
             return Ok(Swept::default());
         }
-        failed?;
+        run.tried.extend(&asked);
+        let said = failed.is_ok();
+        run.go_on_after(failed)?;
         // None of these stands in a commit.
         let left = self.log.packs_there([]).await?;
         let kept = asked.iter().filter(|pack| left.contains_key(pack)).count();
-        if kept > 0 {
+        if kept > 0 && said {
             tracing::warn!(kept, "the store still lists packs that it said to have deleted");
         }
         let freed = looked.sum(asked.iter().filter(|pack| !left.contains_key(pack)));
