@@ -24,6 +24,7 @@ mod chunks;
 mod claims;
 mod compact;
 mod devices;
+mod crossed;
 mod earlier;
 mod enclosed;
 mod encode;

@@ -5,6 +5,7 @@ mod check;
 mod checkpoints;
 mod chunks;
 mod claimed;
+mod crossed;
 mod earlier;
 mod enclosed;
 mod faulty;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::aside::Lack;
 use super::enclosed::packs_of;
 use super::format::{commit_key, decode_commit, encode_commit};
-use super::merge::{Side, merge, virtual_base};
+use super::merge::{Side, merge};
 use super::old::OldData;
 use super::read::Seen;
 use super::{ChunkReader, Depth, Graph, LOOK_BACK, Log, LogError, Node, Snapshot};
@@ -231,22 +231,5 @@ impl Log {
         let loser = Side { key: loser, vault: sides[0], origin: origin.as_ref(), snapshot: ours };
         let winner = Side { key: winner, vault: sides[1], origin: None, snapshot: theirs };
         Ok(merge(&base, loser, winner, &old))
-    }
-
-    /// Nearest common ancestor. If merges crossed and there are several, it is their merge.
-    async fn common_base(&mut self, one: CommitKey, other: CommitKey) -> Result<Snapshot, LogError> {
-        let nearest = self.graph.nearest_common(one, other);
-        let Some((&first, rest)) = nearest.split_first() else {
-            return Ok(Snapshot::default());
-        };
-        let mut base = self.snapshot(Some(first)).await?.as_ref().clone();
-        let mut folded = first;
-        for &next in rest {
-            let older = Box::pin(self.common_base(folded, next)).await?;
-            let lower = self.snapshot(Some(next)).await?;
-            base = virtual_base(&older, &lower, &base);
-            folded = next;
-        }
-        Ok(base)
     }
 }
