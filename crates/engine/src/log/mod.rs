@@ -17,6 +17,7 @@
 
 mod ahead;
 mod aside;
+mod bare;
 mod branches;
 mod check;
 mod checkpoint;

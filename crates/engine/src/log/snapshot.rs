@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::LogError;
+use super::bare::Bare;
 use super::enclosed::packs_of;
 use super::line::{Line, Touched};
 use super::sum::StateSum;
@@ -57,8 +58,12 @@ pub struct Snapshot {
     pub(crate) sum: StateSum,
     /// True if the state's commit names the sum of its first parent's state, as its children will.
     pub(crate) names_base: bool,
-    /// Number of files and open conflicts that use each recipe.
+    /// Number of files and open conflicts that use each recipe. It follows from the state alone, so
+    /// that those who replay the commits and those who read a stored state drop the same recipes.
     pub(crate) uses: SharedMap<Digest, usize>,
+    /// Contents in use that have no recipe. Somebody may bring the recipe of one later, and then its
+    /// uses are counted.
+    pub(crate) bare: Bare,
     /// Changes that were applied since the state was read, or since the first commit.
     pub(crate) applied: usize,
 }
@@ -119,6 +124,10 @@ impl Snapshot {
             sum.add(&line.bytes()?);
         }
         self.sum = sum;
+        // Contents that are long gone are forgotten now and then.
+        if self.bare.is_full() {
+            self.count_uses();
+        }
         self.applied += commit.changes.len();
         self.names_base = commit.base.is_some();
         self.key = Some(key);
@@ -130,11 +139,7 @@ impl Snapshot {
         if let Some(groups) = commit.groups.as_ref().filter(|groups| *groups != self.groups.definitions()) {
             self.groups = Groups::new(groups.clone()).map_err(|error| LogError::groups(key, &error))?;
         }
-        for of in &commit.recipes {
-            if !self.recipes.contains_key(&of.digest) {
-                self.recipes.insert(of.digest, of.recipe.clone());
-            }
-        }
+        self.add_recipes(commit);
         for change in &commit.changes {
             if let Some((group, role)) = self.groups.find(&change.path) {
                 let ages = self.ages.entry(group.name.clone()).or_default();
@@ -217,15 +222,44 @@ impl Snapshot {
         match self.uses.get(&entry.digest).copied() {
             Some(1) => drop(self.uses.remove(&entry.digest)),
             Some(uses) => drop(self.uses.insert(entry.digest, uses - 1)),
+    /// Adds the recipes that the state does not have. A content may have been in use without one,
+    /// although no device commits such a thing.
+    fn add_recipes(&mut self, commit: &Commit) {
+        let mut late = BTreeMap::new();
+        for of in commit.recipes.iter().filter(|of| !self.recipes.contains_key(&of.digest)) {
+            if self.bare.may_have(&of.digest) {
+                late.insert(of.digest, 0);
+            }
+        }
+        if !late.is_empty() {
+            for entry in self.contents() {
+                late.entry(entry.digest).and_modify(|uses| *uses += 1);
+            }
+        }
+        self.uses.extend(late.into_iter().filter(|(_, uses)| *uses > 0));
+        for of in &commit.recipes {
+            if !self.recipes.contains_key(&of.digest) {
+                self.recipes.insert(of.digest, of.recipe.clone());
+            }
+        }
+    }
+
             None => {}
         }
     }
 
     /// Counts the uses of recipes, for a state that was not made by commits.
+        } else {
+            self.bare.note(&entry.digest);
     pub(super) fn count_uses(&mut self) {
-        let entries: Vec<Entry> = self.contents().copied().collect();
-        self.uses = SharedMap::new();
-        entries.into_iter().for_each(|entry| self.begin_use(Some(entry)));
+        let mut uses: BTreeMap<Digest, usize> = BTreeMap::new();
+        let has_recipe = |entry: &&Entry| self.recipes.contains_key(&entry.digest);
+        for entry in self.contents().filter(has_recipe) {
+            *uses.entry(entry.digest).or_default() += 1;
+        }
+        let others = self.contents().filter(|entry| !has_recipe(entry));
+        self.bare = Bare::of(others.map(|entry| &entry.digest));
+        self.uses = uses.into_iter().collect();
     }
 
     /// Packs that are not marked for deletion.

@@ -22,6 +22,7 @@ mod states;
 mod stored;
 mod survey;
 mod turns;
+mod uses;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
