@@ -90,6 +90,7 @@ mod recovery_page;
 mod recovery_random;
 mod recovery_repair;
 mod recovery_reset;
+mod redeclared;
 mod remote;
 mod remote_answers;
 mod remote_deletes;

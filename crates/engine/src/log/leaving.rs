@@ -161,7 +161,10 @@ impl Log {
                 continue;
             };
             let named = packs_of(key, &commit).filter(|pack| wanted.contains(&pack.id));
-            packs.extend(named.map(|pack| (pack.id, Arc::new(pack))));
+            // The first one counts, as in a state.
+            for pack in named {
+                packs.entry(pack.id).or_insert_with(|| Arc::new(pack));
+            }
         }
         let others = wanted.iter().copied().filter(|pack| !all_read && !packs.contains_key(pack));
         Ok(Named { unread: others.collect(), packs: packs.into_values().collect() })

@@ -186,7 +186,19 @@ impl Snapshot {
             self.marked.remove(pack);
             Arc::make_mut(&mut self.swept).insert(*pack);
         }
-        self.packs.extend(packs_of(key, commit).map(|pack| (pack.id, Arc::new(pack))));
+        for pack in packs_of(key, commit) {
+            // The table of a pack is that of the commit that has brought it. Nobody may claim other
+            // chunks in its place: those that lie there would be found no more.
+            match self.packs.get(&pack.id) {
+                None => drop(self.packs.insert(pack.id, Arc::new(pack))),
+                Some(known) if **known == pack => {}
+                Some(_) => tracing::warn!(
+                    commit = %key,
+                    pack = %pack.id,
+                    "a commit names a pack that is there already, with another table: that table is ignored"
+                ),
+            }
+        }
         self.marked.extend(commit.prune.marked.iter().map(|pack| (*pack, key)));
         for pack in &commit.prune.unmarked {
             self.marked.remove(pack);
@@ -210,18 +222,6 @@ impl Snapshot {
         }
     }
 
-    fn begin_use(&mut self, entry: Option<Entry>) {
-        if let Some(entry) = entry.filter(|entry| self.recipes.contains_key(&entry.digest)) {
-            let uses = self.uses.get(&entry.digest).copied().unwrap_or_default();
-            self.uses.insert(entry.digest, uses + 1);
-        }
-    }
-
-    fn end_use(&mut self, entry: Option<Entry>) {
-        let Some(entry) = entry else { return };
-        match self.uses.get(&entry.digest).copied() {
-            Some(1) => drop(self.uses.remove(&entry.digest)),
-            Some(uses) => drop(self.uses.insert(entry.digest, uses - 1)),
     /// Adds the recipes that the state does not have. A content may have been in use without one,
     /// although no device commits such a thing.
     fn add_recipes(&mut self, commit: &Commit) {
@@ -244,13 +244,26 @@ impl Snapshot {
         }
     }
 
+    fn begin_use(&mut self, entry: Option<Entry>) {
+        let Some(entry) = entry else { return };
+        if self.recipes.contains_key(&entry.digest) {
+            let uses = self.uses.get(&entry.digest).copied().unwrap_or_default();
+            self.uses.insert(entry.digest, uses + 1);
+        } else {
+            self.bare.note(&entry.digest);
+        }
+    }
+
+    fn end_use(&mut self, entry: Option<Entry>) {
+        let Some(entry) = entry else { return };
+        match self.uses.get(&entry.digest).copied() {
+            Some(1) => drop(self.uses.remove(&entry.digest)),
+            Some(uses) => drop(self.uses.insert(entry.digest, uses - 1)),
             None => {}
         }
     }
 
     /// Counts the uses of recipes, for a state that was not made by commits.
-        } else {
-            self.bare.note(&entry.digest);
     pub(super) fn count_uses(&mut self) {
         let mut uses: BTreeMap<Digest, usize> = BTreeMap::new();
         let has_recipe = |entry: &&Entry| self.recipes.contains_key(&entry.digest);

@@ -144,3 +144,23 @@ fn a_conflict_lost_on_both_sides_leaves_their_items_alone() {
     let left = OldData::default().left(&side, &state(&[])).into_owned();
     assert_eq!((left.tree, left.conflicts.len()), (side.tree.clone(), 1), "nothing is lost");
 }
+
+#[test]
+fn a_pack_keeps_the_table_of_the_commit_that_brought_it() {
+    let empty = Snapshot::empty(header(VAULT).groups).unwrap();
+    let follow = |state: &Snapshot, packs: Vec<PackInfo>| {
+        let next = Prepared::new(Commit { packs, ..plain(state.key, 1, &[]) }).unwrap();
+        let mut after = state.clone();
+        after.apply(next.key, &next.commit, &BTreeSet::new()).unwrap();
+        after
+    };
+    let first = follow(&empty, vec![info(1)]);
+    let lie = PackInfo { id: pack(1), ..info(2) };
+    let after = follow(&first, vec![lie, info(3)]);
+    assert_eq!(*after.packs[&pack(1)], info(1));
+    assert_eq!(*after.packs[&pack(3)], info(3));
+    // The sum is that of a state in which nobody has said such a thing.
+    assert_eq!(after.base(), follow(&first, vec![info(3)]).base());
+    let same = follow(&first, vec![info(1), info(3)]);
+    assert_eq!((after.base(), &after.packs), (same.base(), &same.packs), "the same again changes nothing");
+}

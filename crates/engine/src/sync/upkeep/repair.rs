@@ -4,7 +4,9 @@
 //! were committed. Commits and headers come from the cache's verified copies; a pack is put
 //! together from the chunks that can still be read, here or there. If some of its chunks are
 //! nowhere, zeros stand for them, which no reader takes for a chunk; the others are at their places
-//! again. So the only bytes ever overwritten are wrong ones. What no pack can have again is sent in
+//! again. So the only bytes ever overwritten are wrong ones. An object that its own table calls
+//! sound, with another table than the commits have of it, stays, unless all its chunks lie
+//! elsewhere too: the table of the commits may be the lie. What no pack can have again is sent in
 //! new ones ([`super::send_again`]). A damaged local file is replaced as in
 //! any apply, and lies in the trash afterwards. A version that cannot be repaired is named by file
 //! and generation.
@@ -20,7 +22,7 @@ use utoipa::ToSchema;
 use super::lost::{Losses, Lost};
 use super::verify::is_damaged;
 use super::{Fault, Verified};
-use crate::content::{ChunkIndex, Encoder, PackBuilder, open_chunk, stored_in};
+use crate::content::{ChunkIndex, Encoder, PackBuilder, open_chunk, read_table, stored_in};
 use crate::fs::readable_files_below;
 use crate::log::{ChunkReader, Depth, Snapshot, pack_key, parse_commit_key};
 use crate::model::{ChunkSlot, Digest, PackId, PackInfo};
@@ -162,6 +164,15 @@ impl Session<'_> {
         let mut encoder = Encoder::new().map_err(|error| SyncError::Upload(error.to_string()))?;
         for pack in bad {
             let old = reader.whole(pack.id).await?;
+            if let Some(old) = &old
+                && has_more(&reader, &good, pack.id, old).await?
+            {
+                tracing::warn!(
+                    pack = %pack.id,
+                    "the object of this pack is sound, but not the pack that the commits name: it stays as it is"
+                );
+                continue;
+            }
             let mut builder = PackBuilder::new(pack.id);
             let mut found = 0_usize;
             for slot in &pack.chunks {
@@ -250,6 +261,25 @@ impl Context {
 pub(crate) fn stored_part<'a>(pack: PackId, slot: &ChunkSlot, bytes: &'a [u8]) -> Option<&'a [u8]> {
     let stored = stored_in(slot, bytes);
     open_chunk(pack, slot, stored).is_ok().then_some(stored)
+}
+
+/// True if an object is a sound pack by its own table, and has a chunk that no other pack has.
+async fn has_more(
+    reader: &ChunkReader,
+    good: &ChunkIndex,
+    pack: PackId,
+    bytes: &[u8],
+) -> Result<bool, SyncError> {
+    let slots = read_table(pack, bytes).unwrap_or_default();
+    if slots.iter().any(|slot| stored_part(pack, slot, bytes).is_none()) {
+        return Ok(false);
+    }
+    for slot in slots {
+        if elsewhere(reader, good, slot.id).await?.is_none() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The chunk as the pack stored it. None if this program packs it differently.
