@@ -91,6 +91,12 @@ impl Notes {
 
     /// Saves the notes that have changed since the last time.
     pub(super) fn keep(&mut self, cache: &dyn ObjectCache) {
+        let now_ms = cache.now_ms();
+        // This device's clock was ahead, and was set back.
+        for note in self.by_key.values_mut().filter(|note| note.since_ms > now_ms) {
+            note.since_ms = now_ms;
+            self.changed = true;
+        }
         if std::mem::take(&mut self.changed) {
             let notes: Vec<(&CommitKey, &Note)> = self.by_key.iter().collect();
             match serde_json::to_vec(&notes) {

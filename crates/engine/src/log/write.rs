@@ -27,8 +27,6 @@ pub(super) const MAX_MERGES: usize = 16;
 const TURN: Duration = Duration::from_secs(1);
 /// Turns that a device waits at most.
 const MOST_TURNS: usize = 8;
-/// Maximum number of commits among which the one is looked for that brought a missing pack.
-const MAX_BRINGERS: usize = 256;
 
 /// Commit with fixed bytes. It can be put repeatedly and takes effect once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -202,13 +200,14 @@ impl Log {
     }
 
     /// Newest commit before `head` that brought a pack, of those that this device has not agreed
-    /// on.
+    /// on. All of them are looked at, and as a rule the cache has them: a pack that is missing must
+    /// not stop this device because many commits came after the one that names it.
     async fn bringer(&self, head: CommitKey, pack: PackId) -> Result<Option<CommitKey>, LogError> {
         let fresh = match self.agreed {
             Some(agreed) => self.graph.only_in(head, agreed),
             None => self.graph.ancestry(head),
         };
-        for key in fresh.into_iter().rev().take(MAX_BRINGERS) {
+        for key in fresh.into_iter().rev() {
             if packs_of(key, &self.read_commit(key).await?.1).any(|named| named.id == pack) {
                 return Ok(Some(key));
             }

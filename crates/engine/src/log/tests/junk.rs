@@ -3,6 +3,7 @@
 use super::faulty::Faulty;
 use super::*;
 use crate::clock::{Clock, SystemClock};
+use crate::log::aside::SETTLED_MS;
 use crate::model::{Ext, Need};
 use crate::remote::RemoteErrorKind;
 
@@ -343,4 +344,40 @@ async fn after_a_day_junk_is_no_longer_a_doubt_and_may_be_dismissed() {
     put(&remote, key(4, 1), "junk").await;
     log.refresh(Depth::Whole).await.unwrap();
     assert_eq!(log.aside().len(), 1, "what was gone and came again is new");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_pack_stops_nobody_however_many_commits_build_on_it() {
+    let (remote, keys) = vault().await;
+    let mut log = device(&remote, &Arc::default(), Some(keys[2])).await;
+    let mut lacking = plain(Some(keys[2]), 9, &[("x", Some("x"))]);
+    lacking.packs = vec![info(1)];
+    let lacking = put_commit(&remote, &lacking).await;
+    let mut child = lacking;
+    for number in 0..300 {
+        child = put_commit(&remote, &plain(Some(child), 9, &[("y", Some(&number.to_string()))])).await;
+    }
+    log.refresh(Depth::Whole).await.unwrap();
+    assert_eq!(log.settle().await.unwrap(), Some(keys[2]));
+    assert!(said(&log, lacking).contains(&format!("needs pack {}", pack(1))));
+    assert!(said(&log, child).contains("builds on"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_was_once_ahead_puts_off_no_prune() {
+    let (remote, keys) = vault().await;
+    let cache: Arc<MapCache> = Arc::default();
+    let mut log = device(&remote, &cache, Some(keys[2])).await;
+    let set = |days: u64| cache.1.store(days * SETTLED_MS, std::sync::atomic::Ordering::SeqCst);
+    set(4000);
+    put(&remote, key(4, 1), "this is no commit").await;
+    log.refresh(Depth::Whole).await.unwrap();
+    assert_eq!(log.doubtful(), 1);
+    set(10);
+    log.refresh(Depth::Near).await.unwrap();
+    assert_eq!((log.doubtful(), log.aside()[0].since_ms), (1, 10 * SETTLED_MS));
+    set(12);
+    let mut again = device(&remote, &cache, Some(keys[2])).await;
+    assert_eq!((log.doubtful(), again.doubtful()), (0, 0), "a day later it is taken for junk");
+    assert_eq!(again.settle().await.unwrap(), Some(keys[2]));
 }
