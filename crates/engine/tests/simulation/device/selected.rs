@@ -7,7 +7,8 @@ use super::Device;
 use crate::worlds;
 
 /// Folders of all users and programs.
-const FOLDERS: [&str; 8] = ["attic", "corpus", "indexes", "memory", "notes", "private", "traces", "vectors"];
+const FOLDERS: [&str; 9] =
+    ["attic", "corpus", "indexes", "loft", "memory", "notes", "private", "traces", "vectors"];
 
 pub fn filter(include: &[String], exclude: &[String]) -> Filter {
     Filter::new(include, exclude).unwrap()
