@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cogzy_client::local_vault::LocalVault;
 use cogzy_engine::model::{Group, Reason, Validate, VaultPath};
 use cogzy_engine::sync::{Point, Refusal, SyncError, Unwatched};
 use cogzy_testkit::fresh_folder;
@@ -67,6 +68,65 @@ async fn groups_that_another_one_changed_wait_for_a_person_on_each_device() {
     let mut three = bucket.device(folder.path(), "three").await;
     assert_eq!(three.sync().await.holds, [], "a new device knows no other");
     assert_eq!(three.files(), two.files());
+}
+
+/// One device with a memory and two traces, and a change of the groups by a stranger.
+async fn with_changed_groups(bucket: &Bucket, folder: &std::path::Path) -> Device {
+    let mut one = bucket.device(folder, "one").await;
+    save(&one, "first");
+    one.write("traces/a.json", "1");
+    one.write("traces/old.json", "moves");
+    one.sync().await;
+    let mut changed = groups(Validate::Off);
+    changed[0].primary = vec!["corpus/nodes.json".into()];
+    forge(bucket, |commit| commit.groups = Some(changed)).await;
+    one
+}
+
+async fn digests(bucket: &Bucket) -> std::collections::BTreeMap<String, cogzy_engine::model::Digest> {
+    let state = history::Bucket::of(Arc::new(bucket.remote.clone())).head().await;
+    state.tree.iter().map(|(path, entry)| (path.to_string(), entry.digest)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_waits_whole_for_the_group_that_waits_for_a_person() {
+    let folder = fresh_folder();
+    let bucket = Bucket::new();
+    let mut one = with_changed_groups(&bucket, folder.path()).await;
+    let before = digests(&bucket).await;
+    let vault = LocalVault::open(&one.root).unwrap();
+    let mut transaction = vault.transaction();
+    for (path, text) in
+        [("corpus/nodes.json", "second"), ("vectors/nodes.npy", "more"), ("traces/a.json", "about it")]
+    {
+        transaction.file(path, text.as_bytes().to_vec()).unwrap();
+    }
+    transaction.commit().unwrap();
+    one.write("traces/b.json", "on its own");
+    let report = one.sync().await;
+    assert_eq!((report.holds.len(), report.pushed), (1, 1), "{report:?}");
+    let after = digests(&bucket).await;
+    assert_eq!(after["traces/a.json"], before["traces/a.json"], "half of a transaction is in the bucket");
+    assert!(after.contains_key("traces/b.json"), "everything else goes on");
+    one.approve(report.holds[0].id);
+    let report = one.sync().await;
+    assert_eq!((report.holds.len(), report.pushed), (0, 3), "{report:?}");
+    assert_eq!(one.files(), digests(&bucket).await);
+}
+
+#[tokio::test]
+async fn an_old_name_stays_in_the_bucket_while_the_new_one_waits_for_a_person() {
+    let folder = fresh_folder();
+    let bucket = Bucket::new();
+    let mut one = with_changed_groups(&bucket, folder.path()).await;
+    std::fs::rename(one.root.join("traces/old.json"), one.root.join("vectors/nodes.npy")).unwrap();
+    let report = one.sync().await;
+    assert_eq!((report.holds.len(), report.deleted_remote), (1, 0), "{report:?}");
+    assert!(digests(&bucket).await.contains_key("traces/old.json"), "its content is at no name any more");
+    one.approve(report.holds[0].id);
+    let report = one.sync().await;
+    assert_eq!((report.holds.len(), report.deleted_remote), (0, 1), "{report:?}");
+    assert_eq!(one.files(), digests(&bucket).await);
 }
 
 #[tokio::test]

@@ -118,6 +118,8 @@ pub struct Input<'a> {
     pub decisions: &'a Decisions,
     /// Holds of the last plan.
     pub held: &'a [Held],
+    /// Hold over a change of the groups that nobody has approved: its items wait.
+    pub regroup: Option<&'a Hold>,
     /// Files that commits of this device took within the last day. With them put back, the base is
     /// the state of a day ago: the reference of the brakes.
     pub losses: &'a Losses,
@@ -153,6 +155,7 @@ impl<'a> Input<'a> {
             brakes: None,
             decisions: &NOTHING_DECIDED,
             held: &[],
+            regroup: None,
             losses: &NOTHING_LOST,
         }
     }
@@ -290,9 +293,9 @@ pub fn plan(input: &Input) -> Plan {
             }
         }
     }
-    moves::wait_for_names(input, &mut decided, &mut plan.waiting);
+    moves::wait_for_names(input, &mut decided, &mut plan.waiting, &[]);
     names::settle(input, &mut decided, &mut plan.waiting, &[]);
-    while moves::wait_for_names(input, &mut decided, &mut plan.waiting) {
+    while moves::wait_for_names(input, &mut decided, &mut plan.waiting, &[]) {
         // An old name that stays frees no room.
         names::settle(input, &mut decided, &mut plan.waiting, &[]);
     }
@@ -305,6 +308,7 @@ pub fn plan(input: &Input) -> Plan {
         // An item on hold frees no names, and a rejected one takes some.
         names::settle(input, &mut decided, &mut plan.waiting, &plan.holds);
         again = together::keep_back(input.together, &mut decided, &mut plan);
+        again |= moves::wait_for_names(input, &mut decided, &mut plan.waiting, &plan.holds);
     }
     plan.steps = decided.into_values().collect();
     plan.waiting.sort();

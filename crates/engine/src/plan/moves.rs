@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::{Input, Step, Waiting};
+use super::{Hold, Input, Step, Waiting};
 use crate::model::{Content, Entry, Groups, Item, VaultPath};
 
 /// Names that content left, and names that it arrived under.
@@ -45,11 +45,12 @@ impl<'a> Moves<'a> {
 }
 
 /// Removes deletions from the plan whose content stands under a name that has not settled yet, or
-/// that waits for another item. They wait too. True if there were any.
+/// that waits for another item or for a person. They wait too. True if there were any.
 pub(super) fn wait_for_names(
     input: &Input,
     steps: &mut BTreeMap<Item, Step>,
     waiting: &mut Vec<Waiting>,
+    holds: &[Hold],
 ) -> bool {
     let outgoing: Vec<&Step> = steps.values().filter(|step| step.outgoing()).collect();
     let mut stock = Stock::of(input.groups, deletions(&outgoing));
@@ -61,8 +62,9 @@ pub(super) fn wait_for_names(
     }
     let mut stopped = Vec::new();
     let mut claimed = claimed(input, waiting);
+    let held = holds.iter().flat_map(|hold| &hold.items).flat_map(|item| names_of(input, item));
     let names: BTreeSet<&VaultPath> =
-        input.blocked.paths.keys().chain(waiting.iter().filter_map(of_file)).collect();
+        input.blocked.paths.keys().chain(waiting.iter().filter_map(of_file)).chain(held).collect();
     for name in names {
         let here = input.local.get(name).filter(|entry| input.base.get(name) != Some(*entry));
         let Some(entry) = here.filter(|entry| claimed.take(name, **entry).is_none()) else { continue };
@@ -83,6 +85,14 @@ pub(super) fn wait_for_names(
 fn claimed<'a>(input: &Input<'a>, waiting: &'a [Waiting]) -> Stock<'a> {
     let gone = waiting.iter().filter_map(of_file).filter(|path| !input.local.contains_key(*path));
     Stock::of(input.groups, gone.filter_map(|path| Some((path, *input.base.get(path)?))))
+}
+
+/// Names of an item that stand here.
+fn names_of<'a>(input: &Input<'a>, item: &'a Item) -> Vec<&'a VaultPath> {
+    match item {
+        Item::File(path) => vec![path],
+        Item::Group(name) => input.groups.members(name, input.local).map(|(path, _)| path).collect(),
+    }
 }
 
 fn of_file(waiting: &Waiting) -> Option<&VaultPath> {

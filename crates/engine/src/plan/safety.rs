@@ -56,6 +56,7 @@ pub(super) fn hold(input: &Input, steps: &mut BTreeMap<Item, Step>) -> Holds {
             open.push(hold);
         }
     }
+    open.extend(input.regroup.cloned());
     // Remove them last, so that each brake judges the whole plan.
     steps.retain(|item, _| !open.iter().any(|hold| hold.items.contains(item)));
     Holds { open, approved, rejected }

@@ -46,6 +46,7 @@ struct Case {
     brakes: Option<Brakes>,
     decisions: Decisions,
     held: Vec<Held>,
+    regroup: Option<Hold>,
     losses: Losses,
 }
 
@@ -67,6 +68,7 @@ impl Case {
             brakes: None,
             decisions: Decisions::default(),
             held: Vec::new(),
+            regroup: None,
             losses: Losses::new(),
         }
     }
@@ -87,6 +89,7 @@ impl Case {
             brakes: self.brakes,
             decisions: &self.decisions,
             held: &self.held,
+            regroup: self.regroup.as_ref(),
             losses: &self.losses,
         }
     }

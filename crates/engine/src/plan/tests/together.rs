@@ -43,6 +43,43 @@ fn a_transaction_is_sent_whole_or_not_at_all() {
     }
 }
 
+/// A change of the groups that waits for a person, over the corpus.
+fn regrouped(mut case: Case) -> Case {
+    let changed = groups_of(&[("nodes", &["nodes.json"], &[])]);
+    case.regroup = crate::plan::groups_hold(&case.groups, &changed, case.local.keys());
+    assert!(case.regroup.as_ref().unwrap().items.contains(&group("nodes")));
+    case
+}
+
+#[test]
+fn a_transaction_waits_for_a_group_that_waits_for_a_person() {
+    let plan = regrouped(case()).plan();
+    assert_eq!(sent(&plan), [&file("b")], "{plan:#?}");
+    assert_eq!(plan.bound, BTreeMap::from([(file("a"), group("nodes"))]));
+    assert_eq!(plan.holds.iter().map(|hold| hold.reason).collect::<Vec<_>>(), [Reason::Groups]);
+}
+
+#[test]
+fn an_old_name_waits_for_a_new_one_that_waits_for_a_person_or_for_another_item() {
+    let mut moved = case();
+    moved.together.clear();
+    moved.local.insert(path("nodes.npy"), entry("moves"));
+    for side in [&mut moved.base, &mut moved.remote] {
+        side.insert(path("old"), entry("moves"));
+    }
+    assert_eq!(sent(&moved.plan()), [&group("nodes"), &file("a"), &file("b"), &file("old")]);
+    assert_eq!(sent(&regrouped(moved).plan()), [&file("a"), &file("b")]);
+
+    let mut bound = case();
+    bound.unfit.here.insert(group("nodes"), "its counts differ".to_owned());
+    bound.local.insert(path("a"), entry("moves"));
+    for side in [&mut bound.base, &mut bound.remote] {
+        side.insert(path("old"), entry("moves"));
+    }
+    let plan = bound.plan();
+    assert_eq!(sent(&plan), [&file("b")], "{plan:#?}");
+}
+
 #[test]
 fn items_bound_to_a_kept_back_item_are_kept_back_too() {
     let mut case = case();

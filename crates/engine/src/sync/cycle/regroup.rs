@@ -37,6 +37,13 @@ pub(crate) struct Change {
     regrouped: Regrouped,
 }
 
+impl Change {
+    /// The hold, unless a person has approved it: what is planned leaves its items out.
+    pub(super) fn waits(&self) -> Option<&Hold> {
+        Some(&self.hold).filter(|_| !matches!(self.regrouped, Regrouped::Accepted))
+    }
+}
+
 impl Session<'_> {
     /// Compares the groups of the remote with those that this device goes by. Where these differ
     /// and nobody has approved it, the remote in `sides` gets the latter.
@@ -104,17 +111,13 @@ impl Session<'_> {
     }
 }
 
-/// Puts a change of the groups into a plan: what waits for a decision is not done. Returns what
-/// became of it, and the hold that a person has rejected.
+/// Enters a change of the groups into the plan that was made with it ([`Change::waits`]). Returns
+/// what became of it, and the hold that a person has rejected.
 pub(super) fn enter(plan: &mut Plan, change: Option<Change>) -> (Regrouped, Option<HoldId>) {
     let Some(Change { hold, regrouped }) = change else { return (Regrouped::Accepted, None) };
     let id = hold.id;
-    match regrouped {
-        Regrouped::Accepted => plan.approved.push(hold),
-        Regrouped::Open | Regrouped::Overruled(_) => {
-            plan.steps.retain(|step| !hold.items.contains(&step.item));
-            plan.holds.push(hold);
-        }
+    if matches!(regrouped, Regrouped::Accepted) {
+        plan.approved.push(hold);
     }
     let rejected = matches!(regrouped, Regrouped::Overruled(_)).then_some(id);
     (regrouped, rejected)

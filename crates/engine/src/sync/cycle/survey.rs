@@ -10,7 +10,7 @@ use super::Local;
 use super::given_up::forget_given_up;
 use super::groups::Judged;
 use super::look::Look;
-use super::regroup::{self, Regrouped};
+use super::regroup::{self, Change, Regrouped};
 use super::stale;
 use crate::log::Snapshot;
 use crate::model::{
@@ -186,6 +186,7 @@ impl Session<'_> {
             brakes: Some(self.context.settings.brakes),
             decisions: &decisions,
             held: record.map(|record| record.held.as_slice()).unwrap_or_default(),
+            regroup: regrouped.as_ref().and_then(Change::waits),
             losses: &losses,
             ..Input::of([&base, &local.tree, &remote], groups, &there.ages)
         });
