@@ -38,6 +38,7 @@ impl Hand<'_> {
             if task.step.old.is_some() {
                 self.replace(task)?;
             } else {
+                self.respell_folders(unit, task)?;
                 self.create(task)?;
             }
             on_step(&task.step.path);

@@ -49,15 +49,18 @@ pub(super) struct Hand<'a> {
     /// any. A look for each of its files would say no more: whoever moves it away meanwhile, nothing
     /// is written through a link that comes in its place.
     real: Option<String>,
+    /// Folders whose letter case is that of their new files, durably.
+    pub respelled: BTreeSet<PathBuf>,
     /// Owners, modes and attributes that could not be passed on to files in their places.
     pub left: BTreeSet<(&'static str, VaultPath)>,
 }
 
 impl<'a> Hand<'a> {
     pub fn new(fs: &'a dyn Fs, layout: &'a Layout, id: &'a ApplyId) -> Self {
-        let [kept, room, shown] = [const { BTreeSet::new() }; 3];
+        let [kept, room, shown, respelled] = [const { BTreeSet::new() }; 4];
         let (stages, left) = (BTreeSet::from([layout.staging_of(id)]), BTreeSet::new());
-        Self { fs, layout, id, kept, room, shown, stages, pins: Pins::default(), real: None, left }
+        let (pins, real) = (Pins::default(), None);
+        Self { fs, layout, id, kept, room, shown, stages, pins, real, respelled, left }
     }
 
     /// The same, with the stages of an apply that has to do with other disks, too.

@@ -26,6 +26,7 @@ mod forward;
 mod hand;
 mod look;
 mod outcome;
+mod respell;
 mod unit;
 
 #[cfg(test)]

@@ -292,7 +292,9 @@ impl Fs for SimFs {
             let slots = (self.slot(state, from)?, self.slot(state, to)?);
             state.places.on_one_mount(from, to)?;
             rename_slots(state, (from, to), slots, false, now)
-        })
+        })?;
+        self.disk.site().note_respelled(from, to);
+        Ok(())
     }
 
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {

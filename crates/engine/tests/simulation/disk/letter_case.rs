@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use cogzy_engine::model::FileKind;
 use unicode_normalization::UnicodeNormalization;
 
 use super::Site;
@@ -27,6 +28,11 @@ impl Site {
         {
             *path = self.spelled(path);
         }
+        if let UserOp::RenameFolder(folder, _) | UserOp::DeleteFolder(folder) | UserOp::LinkFolder(folder) =
+            &mut op
+        {
+            *folder = self.spelled_folder(folder);
+        }
         op
     }
 
@@ -35,8 +41,45 @@ impl Site {
         let same = |there: &String| there.to_lowercase() == path.to_lowercase() && !is_ours(there);
         let there: Vec<String> =
             self.files_below("").into_iter().map(|(there, _)| there).filter(same).collect();
-        let stays = there.is_empty() || there.iter().any(|there| there == path);
-        if stays { path.to_owned() } else { there[0].clone() }
+        if let Some(first) = there.first() {
+            return if there.iter().any(|there| there == path) { path.to_owned() } else { first.clone() };
+        }
+        match path.rsplit_once('/') {
+            Some((folder, name)) => format!("{}/{name}", self.spelled_folder(folder)),
+            None => path.to_owned(),
+        }
+    }
+
+    /// The path of a folder, with each name as it is spelled where a folder is there.
+    fn spelled_folder(&self, path: &str) -> String {
+        let mut spelled = String::new();
+        for name in path.split('/') {
+            let above = self.state.find(&absolute(&spelled));
+            let listed = above.into_iter().flat_map(|above| self.state.list(above));
+            let folders = listed.filter(|(_, ino)| self.state.node(*ino).kind == FileKind::Folder);
+            let folders: Vec<String> =
+                folders.map(|(there, _)| there.to_string_lossy().into_owned()).collect();
+            let same = |there: &&String| there.to_lowercase() == name.to_lowercase();
+            let alike = folders.iter().find(same).filter(|_| !folders.iter().any(|there| there == name));
+            if !spelled.is_empty() {
+                spelled.push('/');
+            }
+            spelled.push_str(alike.map_or(name, String::as_str));
+        }
+        spelled
+    }
+
+    /// Notes that the engine has renamed a folder in letter case alone, with the files in it.
+    pub fn note_respelled(&mut self, from: &Path, to: &Path) {
+        let relative = |path: &Path| Some(path.strip_prefix(ROOT).ok()?.to_str()?.to_owned());
+        let (Some(from), Some(to)) = (relative(from), relative(to)) else { return };
+        if from == to || from.to_lowercase() != to.to_lowercase() || is_ours(&from) {
+            return;
+        }
+        for (path, ino) in self.files_below(&to) {
+            let before = format!("{from}{}", &path[to.len()..]);
+            self.ledger.recased(&before, &path, self.digest(ino));
+        }
     }
 
     pub(super) fn recase(&mut self, path: &str, now: i64) {

@@ -301,7 +301,9 @@ impl Site {
             return;
         }
         let files = self.files_below(from);
-        let there = self.state.find(&absolute(to)).is_ok();
+        let own = self.state.find(&absolute(from)).ok();
+        let there = self.state.find(&absolute(to)).is_ok_and(|there| Some(there) != own);
+        let recases = from != to && from.to_lowercase() == to.to_lowercase();
         let is_folder = |ino| self.state.node(ino).kind == FileKind::Folder;
         if there || files.is_empty() || !self.state.find(&absolute(from)).is_ok_and(is_folder) {
             return;
@@ -315,8 +317,12 @@ impl Site {
         for (path, ino) in files {
             let (digest, moved) = (self.digest(ino), path.replacen(from, to, 1));
             self.release(&path);
-            self.ledger.deleted(&path);
-            self.ledger.wrote(&moved, digest);
+            if recases {
+                self.ledger.recased(&path, &moved, digest);
+            } else {
+                self.ledger.deleted(&path);
+                self.ledger.wrote(&moved, digest);
+            }
             self.state.sync_path(&absolute(&path));
         }
         rename(&mut self.state, &absolute(from), &absolute(to), true, now).unwrap();

@@ -90,6 +90,21 @@ pub const SYNCED: &[Scenario] = &[
         &[Write(0, C), Seconds(3), Sync(0), Sync(1), Rename(0, "traces/deep", "notes"), Seconds(3), Sync(0)],
     ),
     story(
+        "pull of a folder that was renamed in letter case",
+        2,
+        1,
+        &[
+            Write(0, "notes/x.txt"),
+            Write(0, "notes/é.txt"),
+            Seconds(3),
+            Sync(0),
+            Sync(1),
+            Rename(0, "notes", "NOTES"),
+            Seconds(3),
+            Sync(0),
+        ],
+    ),
+    story(
         "pull of a file where a folder was",
         2,
         1,

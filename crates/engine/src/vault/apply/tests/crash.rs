@@ -72,6 +72,7 @@ fn recovers_from_every_crash(kind: Kind, cases: &'static [Case]) {
 fn a_crash_anywhere_rolls_forward(kind: Kind) {
     recovers_from_every_crash(kind, MIXED);
     recovers_from_every_crash(kind, SWAPS);
+    recovers_from_every_crash(kind, RESPELLED);
 }
 
 on_each_disk!(a_crash_anywhere_rolls_forward);

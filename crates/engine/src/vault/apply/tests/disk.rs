@@ -201,7 +201,11 @@ impl Fs for Disk<'_> {
         if self.event.is_none() || self.kind.exchange {
             self.effect("rename")?;
         }
-        self.disk.rename(&self.real(from), &self.named(to))
+        let (from, mut target) = (self.real(from), self.named(to));
+        if from == target {
+            target.set_file_name(to.file_name().unwrap());
+        }
+        self.disk.rename(&from, &target)
     }
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
         if self.kind.exchange || !self.kind.links {

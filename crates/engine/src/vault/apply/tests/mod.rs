@@ -65,6 +65,14 @@ const SWAPS: &[Case] = &[
     Case { lost: false, moves: &[("x/name", None, Some("by case"))] },
 ];
 
+/// The names of folders change their case.
+const RESPELLED: &[Case] = &[
+    Case { lost: false, moves: &[("N/in/one", Some("one"), None)] },
+    Case { lost: false, moves: &[("N/in/two", Some("two"), None)] },
+    Case { lost: false, moves: &[("n/In/one", None, Some("one"))] },
+    Case { lost: false, moves: &[("n/In/two", None, Some("new"))] },
+];
+
 /// Moments at which something happens, in the order of effects: every one in a whole run. A quick
 /// run takes every seventh and begins at another one where `from` differs, so that many of them
 /// together reach all.
@@ -116,6 +124,18 @@ fn everything_is_put_in_place_and_what_it_displaced_is_kept() {
 fn names_that_are_in_each_others_way_are_swapped() {
     for kind in [LINUX, NETWORK, STICK, MAC] {
         let vault = Vault::new(SWAPS);
+        let applied = run(&Disk::sound(kind, vault.root()), &vault).unwrap();
+        assert_eq!(applied.retry, [], "{kind:?}");
+        assert_eq!(vault.visible(), vault.all_new(), "{kind:?}");
+    }
+}
+
+/// Where the folder kept its spelling, the next scan would send its files under that one again, and
+/// two such devices would rename it back and forth for ever.
+#[test]
+fn a_folder_is_spelled_as_the_files_that_move_to_it() {
+    for kind in [LINUX, NETWORK, STICK, MAC] {
+        let vault = Vault::new(RESPELLED);
         let applied = run(&Disk::sound(kind, vault.root()), &vault).unwrap();
         assert_eq!(applied.retry, [], "{kind:?}");
         assert_eq!(vault.visible(), vault.all_new(), "{kind:?}");
