@@ -155,7 +155,7 @@ async fn a_prune_that_the_store_refuses_is_tried_again_the_next_day() {
     machine.set("COGZY_VAULT__RETENTION__KEEP_DAYS", "30");
     machine.good(&["init"]).await;
     edit(&machine, "1").await;
-    // What was announced first cannot be taken back.
+    // The first announcement cannot be taken back.
     machine.set("COGZY_VAULT__RETENTION__KEEP_DAYS", "10");
     server.forbid("DeleteObject");
     server.forbid("DeleteObjects");

@@ -61,8 +61,8 @@ pub struct Snapshot {
     /// Number of files and open conflicts that use each recipe. It follows from the state alone, so
     /// that those who replay the commits and those who read a stored state drop the same recipes.
     pub(crate) uses: SharedMap<Digest, usize>,
-    /// Contents in use that have no recipe. Somebody may bring the recipe of one later, and then its
-    /// uses are counted.
+    /// Contents in use that have no recipe. Somebody may bring the recipe of one later, and then
+    /// its uses are counted.
     pub(crate) bare: Bare,
     /// Changes that were applied since the state was read, or since the first commit.
     pub(crate) applied: usize,

@@ -181,7 +181,7 @@ proptest! {
         }
     }
 
-    /// What devices commit counts as it always did.
+    /// The commits of honest devices count as they always did.
     #[test]
     fn an_honest_history_has_the_counts_and_sums_that_it_always_had(turns in turns()) {
         let mut state = Snapshot::empty(header(VAULT).groups).unwrap();
