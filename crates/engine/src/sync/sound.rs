@@ -31,6 +31,8 @@ pub(crate) struct Relied {
     pub(crate) chunks: BTreeSet<Digest>,
     /// Lists among them that were asked for just now, and that no place gave.
     pub(crate) unread: BTreeSet<Digest>,
+    /// Packs that should hold these. They may have lost more.
+    pub(crate) doubted: BTreeSet<PackId>,
     /// True where the vault has a recipe that does not belong to its content.
     pub(crate) is_wrong: bool,
 }
@@ -53,6 +55,8 @@ impl Relied {
             match reader.list_chunks(index, &Leaves::new(), content, recipe).await {
                 Ok(listed) => {
                     self.chunks.extend(listed.lists.into_iter().chain(listed.chunks).chain(listed.missing));
+                    let packs = listed.unread.iter().flat_map(|id| index.places(id));
+                    self.doubted.extend(packs.map(|(pack, _)| pack));
                     self.unread.extend(listed.unread);
                 }
                 Err(error) if error.is_damage() => {
@@ -73,10 +77,22 @@ impl Context {
         index: &ChunkIndex,
         ids: impl IntoIterator<Item = Digest>,
     ) -> Result<BTreeSet<Digest>, SyncError> {
+        self.not_there_now(index, ids, &BTreeSet::new()).await
+    }
+
+    /// The same, where it counts for nothing that this device has once read a chunk in one of the
+    /// `doubted` packs.
+    pub(crate) async fn not_there_now(
+        &self,
+        index: &ChunkIndex,
+        ids: impl IntoIterator<Item = Digest>,
+        doubted: &BTreeSet<PackId>,
+    ) -> Result<BTreeSet<Digest>, SyncError> {
         let mut known = Known::default();
         let (mut places, mut missing) = (Vec::new(), BTreeSet::new());
         for id in ids {
-            let is_sound = index.places(&id).any(|place| known.is_sound(self, place));
+            let mut places_of = index.places(&id).filter(|(pack, _)| !doubted.contains(pack));
+            let is_sound = places_of.any(|place| known.is_sound(self, place));
             match index.get(&id) {
                 _ if is_sound => {}
                 Some(place) => places.push(place),

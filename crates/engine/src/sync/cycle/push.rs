@@ -175,10 +175,11 @@ impl Session<'_> {
         batch: &[&Step],
         losers: &[LocalConflict],
     ) -> Result<Sent, SyncError> {
-        let (before, mut doubtful) = (pushing.progress, false);
+        let (before, mut doubtful, mut doubted) = (pushing.progress, false, BTreeSet::new());
         loop {
             let (sent, relied) = self.upload_once(pushing, batch, losers, doubtful).await?;
-            let mut missing = self.context.not_there(&pushing.index, relied.chunks).await?;
+            doubted.extend(relied.doubted);
+            let mut missing = self.context.not_there_now(&pushing.index, relied.chunks, &doubted).await?;
             // This device may have read them once.
             missing.extend(relied.unread);
             let is_read_again = relied.is_wrong && !doubtful;
