@@ -1,7 +1,8 @@
 //! Room on the disk: what does not fit is left out item by item, and the trash yields before that.
 //!
 //! Decided here: how much stays free, which items are left out (the largest; those that a disk did
-//! not take after all wait a while), and when old trashes go before their time. What is in the trash is in the backup, too, or a person was told of it.
+//! not take after all wait a while), and when old trashes go before their time. What is in the
+//! trash is in the backup, too, or a person was told of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
