@@ -27,13 +27,14 @@ use cogzy_engine::sync::{
 use cogzy_testkit::rng::Rng;
 
 use crate::device::{DAY, Outcome};
-use crate::disk::{Kind, UserOp};
+use crate::disk::Kind;
 use crate::oracle::{Check, visible};
 use crate::replayed::{Within, pack_name, parse};
 use crate::store::RemoteFaults;
 use crate::trace::Trace;
 use crate::world::World;
 
+mod edits;
 mod forged;
 mod repeated;
 
@@ -107,20 +108,13 @@ pub async fn run(seed: u64, trace: Trace) -> Check {
             3..5 => world.pass(*rng.pick(&[Duration::from_secs(60), DAY, 8 * DAY])).await,
             5 => prune(&mut world, at, &adversary).await?,
             _ => {
-                edit(&world, &mut rng, at);
+                edits::edit(&world, &mut rng, at);
                 sync(&mut world, at, adversary.some_wait()).await?;
             }
         }
         everything_is_there(&world, &adversary, retention)?;
     }
     end(&mut world, &adversary).await
-}
-
-fn edit(world: &World, rng: &mut Rng, at: usize) {
-    let path = (*rng.pick(&FILES)).to_owned();
-    let versions = world.oracle.versions.clone();
-    let bytes = crate::chance::content(rng, &versions, None, &path);
-    world.user(at, &UserOp::Replace(path, bytes));
 }
 
 /// A cycle, which nothing that the adversary does may stop. Files may wait only where `some_wait`.

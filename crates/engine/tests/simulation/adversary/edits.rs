@@ -1,0 +1,26 @@
+//! What honest users do beside an adversary.
+
+use cogzy_engine::model::Digest;
+use cogzy_testkit::rng::Rng;
+
+use super::FILES;
+use crate::chance;
+use crate::disk::UserOp;
+use crate::world::World;
+
+/// Some 256 KiB: such a file is of several chunks, and has a recipe.
+const LARGE: u64 = 8 << 10;
+
+/// Saves one of the files, now and then as a large one.
+pub(super) fn edit(world: &World, rng: &mut Rng, at: usize) {
+    let path = (*rng.pick(&FILES)).to_owned();
+    let versions = world.oracle.versions.clone();
+    let mut bytes = chance::content(rng, &versions, None, &path);
+    if rng.one_in(4) {
+        let number = versions.fresh();
+        let block = |at: u64| *Digest::of(&[number.to_le_bytes(), at.to_le_bytes()].concat()).as_bytes();
+        bytes.extend((0..LARGE).flat_map(block));
+        versions.add(&bytes, None);
+    }
+    world.user(at, &UserOp::Replace(path, bytes));
+}
