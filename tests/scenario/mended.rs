@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
+use cogzy_client::local_vault::LocalVault;
 use cogzy_engine::model::{Digest, Keep, Validate};
 use cogzy_engine::sync::{Point, Rewritten, Unwatched};
+use cogzy_testkit::memory::corpus;
 
 use crate::support::device::{Device, collect};
 use crate::validation::{World, invalid, world, write_group};
@@ -109,6 +111,34 @@ async fn what_waits_for_a_look_at_both_sides_is_kept_as_a_conflict_when_a_restor
     assert_eq!(two.text("traces/t1.json").as_deref(), Some("first"));
     one.sync().await;
     assert_eq!(one.engine().conflicts().await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sound_memory_that_waits_for_another_file_is_kept_as_a_conflict_when_a_restore_takes_its_place() {
+    let World { mut one, .. } = world(Validate::Enforce).await;
+    one.write("traces/t1.json", "first");
+    write_group(&one, 30, "first");
+    one.sync().await;
+    let vectors = one.read("vectors/nodes.npy").unwrap();
+    // One transaction, of which the trace waits: somebody puts a link in its place.
+    let vault = LocalVault::open(&one.root).unwrap();
+    let mut transaction = vault.transaction();
+    let sound = corpus(30, "never sent");
+    transaction.file("corpus/nodes.json", sound.clone().into_bytes()).unwrap();
+    transaction.file("traces/t1.json", b"about it".to_vec()).unwrap();
+    transaction.commit().unwrap();
+    one.delete("traces/t1.json");
+    std::os::unix::fs::symlink("elsewhere.json", one.root.join("traces/t1.json")).unwrap();
+    let report = one.sync().await;
+    assert_eq!(report.pushed, 0, "both wait: {report:?}");
+    let restored = restore(&mut one, "1", &["corpus/nodes.json"]).await;
+    assert_eq!((restored.put_back, restored.report.conflicts.len()), (1, 1), "{restored:?}");
+    assert_ne!(one.text("corpus/nodes.json").unwrap(), sound);
+    assert_eq!(one.read("vectors/nodes.npy").unwrap(), vectors);
+    let kept = one.engine().conflicts().await.unwrap();
+    assert_eq!(kept.len(), 1, "the only copy would go with the trash");
+    one.engine().resolve(kept[0].conflict.id, Keep::Mine, true, &Unwatched).await.unwrap();
+    assert_eq!(one.text("corpus/nodes.json").unwrap(), sound);
 }
 
 #[tokio::test(flavor = "multi_thread")]

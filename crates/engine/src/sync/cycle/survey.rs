@@ -40,6 +40,8 @@ pub struct Survey {
     pub(crate) hidden: Tree,
     /// Local state.
     pub(crate) local: Local,
+    /// Groups that were looked into, and whose files do not fit together here.
+    pub(crate) unfit: BTreeSet<Item>,
     /// Items that must be sent together.
     pub(crate) bound: Bound,
     /// Files that commits of this device took within the last day.
@@ -163,6 +165,7 @@ impl Session<'_> {
         let held = held || self.context.groups_right()?.is_held();
         let Judged { mut unfit, holdings, left_out, .. } =
             blocking(|| self.context.judge(groups, &mut local, &mut base, &mut remote, held))?;
+        let judged_unfit = unfit.here.keys().cloned().collect();
         if held {
             held_by_command(groups, &mut unfit);
         }
@@ -200,6 +203,7 @@ impl Session<'_> {
             base,
             hidden,
             local,
+            unfit: judged_unfit,
             bound,
             losses,
             plan,

@@ -76,7 +76,7 @@ fn broken(survey: &Survey, items: &BTreeSet<Item>, visible: impl Fn(&VaultPath) 
     let mut plan = plan::reset(&Input { blocked: &local.blocked, ..input });
     plan.steps.retain(|step| items.contains(&step.item));
     plan.waiting.retain(|wait| items.contains(&wait.item));
-    let unsent = unsent(&survey.plan);
+    let unsent = unsent(survey);
     for step in plan.steps.iter_mut().filter(|step| !unsent.contains(&step.item)) {
         // It is broken, and the user asked for it: the trash keeps the old file, and there is
         // nothing to decide.
@@ -85,15 +85,15 @@ fn broken(survey: &Survey, items: &BTreeSet<Item>, visible: impl Fn(&VaultPath) 
     plan
 }
 
-/// Items whose version here is sound and was never sent: a brake holds it, in either direction, as
-/// at a first join; it was saved a moment ago; or a file waits, for its name or its disk. The trash
-/// alone, which forgets, is no place for the only copy: it is kept as a conflict.
-fn unsent(plan: &Plan) -> BTreeSet<&Item> {
+/// Items whose version here is sound, as far as that was looked into, and was never sent: a brake
+/// holds it, in either direction, as at a first join; it was saved a moment ago; or it waits, for its
+/// name, its disk, a command under `hold`, or what it was written with. The trash alone, which
+/// forgets, is no place for the only copy: it is kept as a conflict.
+fn unsent(survey: &Survey) -> BTreeSet<&Item> {
+    let Survey { plan, unfit, .. } = survey;
     let held = plan.holds.iter().flat_map(|hold| &hold.items);
     let going =
         plan.steps.iter().filter(|step| step.outgoing() || matches!(step.action, Action::Conflict(_)));
-    let waiting = plan.waiting.iter().map(|waiting| &waiting.item);
-    // A group waits because its files do not fit together.
-    let waiting = waiting.filter(|item| matches!(item, Item::File(_)));
+    let waiting = plan.waiting.iter().map(|waiting| &waiting.item).filter(|item| !unfit.contains(item));
     held.chain(going.map(|step| &step.item)).chain(waiting).collect()
 }
