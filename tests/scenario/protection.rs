@@ -197,6 +197,52 @@ async fn a_changed_filter_deletes_nothing_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn files_that_a_filter_takes_in_are_synced_like_others_while_it_is_asked_about_those_it_hides() {
+    let World { mut one, mut two, .. } = world().await;
+    one.write("traces/a.json", "a");
+    one.write("logs/a.log", "first");
+    one.write("notes/n.md", "n");
+    one.sync().await;
+    let old = std::mem::replace(&mut one.exclude, vec!["cache/**".into(), "traces/**".into()]);
+    let new = one.exclude.clone();
+    one.restart();
+    let report = one.sync().await;
+    assert_eq!((report.holds.len(), report.pushed), (1, 1), "{report:?}");
+    two.exclude = vec!["cache/**".into()];
+    two.restart();
+    one.write("logs/a.log", "second");
+    let report = one.sync().await;
+    assert_eq!((report.pushed, report.conflicts.len()), (1, 0), "{report:?}");
+    two.sync().await;
+    assert_eq!(two.text("logs/a.log").as_deref(), Some("second"));
+    one.delete("logs/a.log");
+    assert_eq!(one.sync().await.deleted_remote, 1);
+    assert_eq!((two.sync().await.deleted_local, one.read("logs/a.log")), (1, None));
+
+    // The filter goes back: now the other files are hidden, and wait for a word.
+    one.write("logs/a.log", "third");
+    one.sync().await;
+    one.exclude = old;
+    one.restart();
+    one.write("logs/a.log", "not to be sent");
+    let held = one.sync().await.holds;
+    assert_eq!((held.len(), held[0].reason), (1, Reason::Filter));
+    assert_eq!(one.sync().await.holds, held, "it goes on waiting");
+    two.sync().await;
+    assert_eq!(two.text("logs/a.log").as_deref(), Some("third"));
+    // Forth again, nothing has happened to them meanwhile.
+    one.exclude = new;
+    one.restart();
+    one.write("logs/a.log", "fourth");
+    let report = one.sync().await;
+    assert_eq!((report.pushed, report.conflicts.len(), report.holds.len()), (1, 0, 1), "{report:?}");
+    one.approve(report.holds[0].id);
+    one.sync().await;
+    assert_eq!(one.text("logs/a.log").as_deref(), Some("fourth"));
+    assert!(!one.sync().await.moved());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn lost_databases_and_records_revert_nothing() {
     let World { mut one, mut two, .. } = world().await;
     one.write("traces/a.json", "a");

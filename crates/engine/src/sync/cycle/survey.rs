@@ -320,14 +320,8 @@ impl Context {
         // Older programs do not know this reason, and nothing depends on it.
         record.held.retain(|held| held.reason != Reason::Groups);
         forget_decided(record, survey, done);
-        let filter = earlier.as_ref().unwrap_or(&self.settings.filter);
-        let synced = |path: &VaultPath| filter.verdict(path) == Verdict::Synced;
-        if earlier.is_some() {
-            // Through the present filters all of it is visible.
-            base.retain(|path, _| synced(path));
-        }
-        let hidden = survey.hidden.iter().filter(|(path, _)| synced(path));
-        base.extend(hidden.map(|(path, entry)| (path.clone(), *entry)));
+        // What only the present filters show, or only the earlier ones, is an exception.
+        base.extend(survey.hidden.iter().map(|(path, entry)| (path.clone(), *entry)));
         record.set_base(commit, &self.seen_through(earlier.as_ref(), manifest), &base);
         Ok(())
     }
