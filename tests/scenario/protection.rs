@@ -242,6 +242,72 @@ async fn files_that_a_filter_takes_in_are_synced_like_others_while_it_is_asked_a
     assert!(!one.sync().await.moved());
 }
 
+/// Loses all that a device knows of what was agreed.
+fn lose_record(device: &mut Device) {
+    device.restart();
+    for name in ["cache.db", "cache.db-wal", "cache.db-shm", "last_sync.json"] {
+        let _absent = std::fs::remove_file(device.root.join("sync").join(name));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_had_not_settled_when_the_record_was_lost_is_asked_about_later() {
+    let World { mut one, mut two, .. } = world().await;
+    one.write("traces/a.json", "first");
+    one.sync().await;
+    two.sync().await;
+    one.write("traces/a.json", "second");
+    one.sync().await;
+    lose_record(&mut two);
+    two.write("traces/a.json", "edited here");
+    two.touch("traces/a.json");
+    assert_eq!(two.sync_at_once().await.holds.len(), 0, "it has not settled");
+    let report = two.sync().await;
+    assert_eq!((report.holds.len(), report.conflicts.len()), (1, 0), "{report:?}");
+    assert_eq!(two.text("traces/a.json").as_deref(), Some("edited here"));
+    two.approve(report.holds[0].id);
+    assert_eq!(two.sync().await.conflicts.len(), 1);
+    assert_eq!(two.text("traces/a.json").as_deref(), Some("second"));
+    // From now on there is a common past: what both add is a conflict, and no question.
+    for device in [&mut one, &mut two] {
+        device.write("traces/b.json", device.name.clone());
+        let report = device.sync().await;
+        assert_eq!((report.holds.len(), report.conflicts.len()), (0, usize::from(device.name == "two")));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_cannot_be_seen_when_the_record_is_lost_is_asked_about_and_holds_up_no_other() {
+    let World { mut one, mut two, .. } = world().await;
+    ["a", "b", "c"].iter().for_each(|name| one.write(&format!("traces/{name}.json"), "first"));
+    one.sync().await;
+    two.sync().await;
+    lose_record(&mut two);
+    two.delete("traces/a.json");
+    std::os::unix::fs::symlink("elsewhere", two.root.join("traces/a.json")).unwrap();
+    for round in ["second", "third"] {
+        two.write("traces/b.json", round);
+        one.write("traces/c.json", round);
+        one.sync().await;
+        let report = two.sync().await;
+        assert_eq!((report.holds.len(), report.pulled), (usize::from(round == "second"), 1), "{report:?}");
+        report.holds.iter().for_each(|hold| two.reject(hold.id));
+        two.sync().await;
+        one.sync().await;
+        assert_eq!(one.text("traces/b.json").as_deref(), Some(round));
+    }
+    two.delete("traces/b.json");
+    assert_eq!(two.sync().await.deleted_remote, 1);
+    two.delete("traces/a.json");
+    two.write("traces/a.json", "seen again");
+    let report = two.sync().await;
+    assert_eq!((report.holds.len(), report.conflicts.len()), (1, 0), "{report:?}");
+    two.reject(report.holds[0].id);
+    two.sync().await;
+    one.sync().await;
+    assert_eq!((one.text("traces/a.json").as_deref(), one.files()), (Some("seen again"), two.files()));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn lost_databases_and_records_revert_nothing() {
     let World { mut one, mut two, .. } = world().await;
@@ -258,10 +324,7 @@ async fn lost_databases_and_records_revert_nothing() {
     one.write("traces/b.json", "b, newer");
     one.sync().await;
     two.write("traces/b.json", "b, edited here");
-    two.restart();
-    for name in ["cache.db", "cache.db-wal", "cache.db-shm", "last_sync.json"] {
-        let _absent = std::fs::remove_file(two.root.join("sync").join(name));
-    }
+    lose_record(&mut two);
     let report = two.sync().await;
     assert_eq!(two.text("traces/a.json").unwrap(), "a, newer");
     assert_eq!(two.text("traces/b.json").unwrap(), "b, edited here");

@@ -284,9 +284,17 @@ pub fn plan(input: &Input) -> Plan {
     let blocked = input.blocked.items(input.groups);
     for item in diff::moved(input) {
         let view = diff::View::of(input, &item);
-        match view.blocked(input.blocked).or_else(|| blocked.get(&item).copied()) {
-            Some(block) => plan.waiting.push(block.waiting(item)),
-            None => {
+        let block = view.blocked(input.blocked).or_else(|| blocked.get(&item).copied());
+        let stranger = input.mode == Mode::Joining && reconcile::has_no_past(&view, block.is_some());
+        let wrong = input.unfit.there.get(&item).filter(|_| stranger);
+        if stranger && (block.is_some() || wrong.is_none()) {
+            plan.strangers.insert(item.clone());
+        }
+        match (block, wrong) {
+            (Some(block), _) => plan.waiting.push(block.waiting(item)),
+            // Nothing shows that the local version is newer than the wrong one there.
+            (None, Some(why)) => plan.waiting.push(Waiting::of(item, why.clone())),
+            (None, None) => {
                 if let Some(step) = reconcile::reconcile(input, &item, &view) {
                     decided.insert(item, step);
                 }
@@ -300,6 +308,9 @@ pub fn plan(input: &Input) -> Plan {
         names::settle(input, &mut decided, &mut plan.waiting, &[]);
     }
     let Holds { open, approved, rejected } = safety::hold(input, &mut decided);
+    let differ = [&open, &approved, &rejected].into_iter().flatten();
+    let differ = differ.filter(|hold| hold.reason == Reason::Differs).flat_map(|hold| &hold.items);
+    plan.strangers.extend(differ.cloned());
     (plan.holds, plan.approved, plan.rejected) = (open, approved, rejected);
     let kept = hold_back(input, &mut decided, &mut plan);
     let kept = together::keep_back(input.together, &mut decided, &mut plan) || kept;

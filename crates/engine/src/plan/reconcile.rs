@@ -103,6 +103,15 @@ pub(super) fn reverse(input: &Input, item: &Item, held: Direction) -> Step {
     step(item, &View::of(input, item), action)
 }
 
+/// True if the two sides of an item have no common past: the remote has a version of it, and a
+/// primary member that was never agreed on differs here, or may, where it cannot be seen.
+pub(super) fn has_no_past(view: &View, is_blocked: bool) -> bool {
+    let differs = |member: &Member| member.differs() && (is_blocked || member.local.is_some());
+    let strange = |member: &&Member| member.role == Role::Primary && member.base.is_none();
+    let there = view.any(Role::Primary, Member::moved_there);
+    there && view.members.values().filter(strange).any(differs)
+}
+
 /// True if the two sides have no common past, so that a person must say which is right: a local
 /// primary member was never agreed on and the remote has another version of it, or none. A pull
 /// would take it away.

@@ -92,6 +92,10 @@ pub struct Plan {
     /// Waiting items that wait only for another item, which they must be sent with.
     #[serde(skip)]
     pub bound: BTreeMap<Item, Item>,
+    /// Items of a device that joins whose two sides differ and have no common past, also those that
+    /// wait. The join is complete once each is decided.
+    #[serde(skip)]
+    pub strangers: BTreeSet<Item>,
     /// Holds that wait for a person's decision.
     pub holds: Vec<Hold>,
     /// Holds that a person approved. Their items are among the steps.

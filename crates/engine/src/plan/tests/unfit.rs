@@ -56,6 +56,15 @@ fn a_group_that_does_not_fit_there_counts_as_unchanged_and_can_be_committed_over
 }
 
 #[test]
+fn while_joining_a_group_that_does_not_fit_there_waits_only_without_a_common_past() {
+    let mut case = unfit_there(Case { mode: Mode::Joining, ..case("1", "3", "2") });
+    assert_eq!(step(&case.plan(), &group("nodes")).unwrap().action, Action::Push);
+    case.base = Tree::new();
+    let plan = case.plan();
+    assert_eq!((plan.steps.len(), plan.waiting.len(), plan.strangers.len()), (0, 1, 0));
+}
+
+#[test]
 fn an_index_rebuilt_here_does_not_undo_a_newer_corpus_that_does_not_fit() {
     let mut case = unfit_there(case("1", "1", "2"));
     case.local.insert(path("index/a"), entry("rebuilt"));

@@ -103,3 +103,23 @@ fn blocked_files_are_no_part_of_a_mass_deletion() {
     let plan = case.plan();
     assert_eq!((plan.steps.len(), plan.holds.len(), plan.waiting.len()), (0, 0, 20));
 }
+
+#[test]
+fn whoever_joins_remembers_what_waits_and_differs_without_a_common_past() {
+    let local = tree(&[("edited", "here"), ("own", "1"), ("same", "1"), ("based", "here")]);
+    let remote = tree(&[("edited", "there"), ("hidden", "1"), ("same", "1"), ("based", "there")]);
+    let base = tree(&[("based", "1")]);
+    let mut case = Case { mode: Mode::Joining, ..Case::of(base, local, remote) };
+    ["edited", "own", "hidden", "same", "based"].iter().for_each(|name| {
+        case.blocked.add(path(name), "it cannot be read");
+    });
+    assert_eq!(case.plan().strangers, BTreeSet::from([file("edited"), file("hidden")]));
+    // What waits no longer is a question, until it is decided.
+    case.blocked = Blocked::default();
+    let plan = case.plan();
+    assert_eq!((plan.holds.len(), &plan.strangers), (1, &plan.holds[0].items));
+    assert_eq!(plan.strangers, BTreeSet::from([file("edited")]));
+    assert_eq!(case.clone().decided(false).plan().strangers, plan.strangers, "it is not sent yet");
+    case.mode = Mode::Ordinary;
+    assert!(case.plan().strangers.is_empty());
+}

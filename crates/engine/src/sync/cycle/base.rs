@@ -25,11 +25,8 @@ impl Session<'_> {
             None => (Tree::new(), Tree::new()),
         };
         if record.is_none_or(|record| record.joining) {
-            for (path, entry) in self.base_from_history(local, remote, head).await? {
-                if !base.contains_key(&path) {
-                    base.insert(path, entry);
-                }
-            }
+            let found = self.base_from_history(&base, local, remote, head).await?;
+            base.extend(found);
         }
         for path in hidden.keys() {
             base.remove(path);
@@ -37,11 +34,12 @@ impl Session<'_> {
         Ok((base, hidden))
     }
 
-    /// The base of a device whose record is lost, or that joins with files of its own: each local
-    /// file that the path's history knows is unchanged since then. A path that the remote no longer
+    /// What the `base` of a device lacks whose record is lost, or that joins with files of its own:
+    /// each local file that the path's history knows is unchanged since then. A path that the remote no longer
     /// has is not in this base: joining deletes nothing.
     async fn base_from_history(
         &self,
+        base: &Tree,
         local: &Tree,
         remote: &Tree,
         head: Option<CommitKey>,
@@ -49,6 +47,7 @@ impl Session<'_> {
         let differing: BTreeSet<VaultPath> = local
             .iter()
             .filter(|(path, entry)| remote.get(*path).is_some_and(|there| there != *entry))
+            .filter(|(path, _)| !base.contains_key(*path))
             .map(|(path, _)| path.clone())
             .collect();
         let (Some(head), false) = (head, differing.is_empty()) else { return Ok(Tree::new()) };

@@ -169,13 +169,6 @@ impl Session<'_> {
         if held {
             held_by_command(groups, &mut unfit);
         }
-        if joining {
-            // Without a common past, nothing shows that the local version is newer than the wrong
-            // one there.
-            for (item, why) in &unfit.there {
-                unfit.here.entry(item.clone()).or_insert_with(|| why.clone());
-            }
-        }
         let reverted = blocking(|| self.context.find_reverts(groups, &local, &unfit, &mut base))?;
         let bound = Bound::of(noted, groups, &local.tree, &base);
         let losses = self.losses();
@@ -315,7 +308,8 @@ impl Context {
             record.filter = self.settings.filter_record.clone();
         }
         let earlier = self.earlier_filter(record)?;
-        record.joining = survey.plan.holds.iter().any(|hold| hold.reason == Reason::Differs);
+        // A join that is complete stays so.
+        record.joining &= !survey.plan.strangers.is_subset(done);
         record.held = survey.plan.to_remember(done);
         // Older programs do not know this reason, and nothing depends on it.
         record.held.retain(|held| held.reason != Reason::Groups);
