@@ -197,9 +197,10 @@ pub fn judge(commit: &Commit, parent: &Tree, tree: &Tree, devices: &[Device], no
             return Err(format!("{} deletes all that there is, and nobody was asked", device.name));
         }
         // A file whose loss was sent, and that somebody has brought back since, is not replaced: it
-        // stands here again or waits to.
+        // stands here again or waits to. Where the disk fails, a missing file may wait for it.
         let held = |plain: &str| {
-            has(tree, plain) && site.file(plain).is_none() && site.ledger.exchanged.contains(plain)
+            let is_sure = site.file(plain).is_none() && site.faults.one_in == 0;
+            has(tree, plain) && is_sure && site.ledger.exchanged.contains(plain)
         };
         let stays = |path: &&VaultPath| {
             path.as_str().strip_suffix(".locked").is_some_and(held) && !parent.contains_key(*path)
