@@ -18,6 +18,9 @@ use crate::planted::{Bug, planted};
 /// Buffer size in bytes: large enough that system calls cost little beside the hashing.
 const BUFFER: usize = 256 << 10;
 
+/// The permission bit without which a file's owner cannot read it.
+const OWNER_READS: u32 = 0o400;
+
 /// Lead in nanoseconds over the clock at which a file's time cannot be that of a current write.
 pub(super) const FUTURE_NS: i64 = 60_000_000_000;
 
@@ -181,9 +184,10 @@ pub(crate) fn hash_file(fs: &dyn Fs, path: &Path, seen: &FileStat) -> io::Result
     }
 }
 
-/// True if a file cannot be read because its user, or whoever put it there, keeps others from it.
-pub(super) fn is_locked(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::PermissionDenied
+/// True if a file cannot be read because its user has taken the right to away. A disk that merely
+/// fails may say the same of one that has it.
+pub(super) fn is_locked(error: &io::Error, stat: &FileStat) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied && stat.mode & OWNER_READS == 0
 }
 
 fn hash(reader: &mut dyn Read, size: u64) -> io::Result<Digest> {

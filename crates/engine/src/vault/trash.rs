@@ -346,10 +346,10 @@ fn changes(
     }
     let hashed = each(threads, &there, |(place, _, stat)| hash_file(fs, place, stat));
     let mut changed = Vec::new();
-    for ((place, name, _), content) in there.into_iter().zip(hashed) {
+    for ((place, name, stat), content) in there.into_iter().zip(hashed) {
         let content = match content {
             // Somebody has locked it: nothing can be told of it, and it stays.
-            Err(error) if is_locked(&error) => continue,
+            Err(error) if is_locked(&error, &stat) => continue,
             content => content.at("read", &place)?,
         };
         let Some(content) = content else { return Ok(None) };

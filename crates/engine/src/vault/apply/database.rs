@@ -38,7 +38,7 @@ impl Hand<'_> {
     /// True for a database that may be read. A file that may not is left as it is by whoever asks.
     pub fn is_database(&self, place: &Path) -> Result<bool, IoAt> {
         match is_database(self.fs, place) {
-            Err(error) if is_locked(&error) => Ok(false),
+            Err(error) if self.lstat(place)?.is_some_and(|stat| is_locked(&error, &stat)) => Ok(false),
             known => known.at("read", place),
         }
     }

@@ -65,7 +65,7 @@ impl Hand<'_> {
             Ok(_) => Ok(What::Other),
             // Somebody has locked it. A disk that merely fails must not pass for an edit: half a
             // unit would stay as it is.
-            Err(error) if is_locked(&error) => Ok(What::Other),
+            Err(error) if is_locked(&error, &stat) => Ok(What::Other),
             Err(error) => Err(error).at("read", path),
         }
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::ended::Ended;
 use super::hand::{Halt, Hand};
 use super::{Applied, ApplyError, Displaced, Journal, Unit};
+use crate::fs::Linked;
 use crate::model::Item;
 
 /// Collects the results of the units.
@@ -29,7 +30,9 @@ impl<'a> Outcome<'a> {
         unit: &Unit,
         outcome: Result<(), Halt>,
     ) -> Result<(), ApplyError> {
-        let failed = matches!(outcome, Err(Halt::Io(_)));
+        // A link that has come in a folder's place is no failure of the disk: it is looked at again
+        // as soon as anything is.
+        let failed = matches!(&outcome, Err(Halt::Io(error)) if !Linked::is(&error.source));
         if let Err(halt) = &outcome {
             refuse_shut_out(hand, unit, !halt.undo())?;
         }

@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use cogzy_testkit::fresh_folder_in_memory;
@@ -355,7 +356,9 @@ fn a_recovery_ends_though_nobody_may_read_a_file_any_more() {
         if !fs.reached() {
             break;
         }
-        let unread = Some((memory.root().join("a.json"), io::ErrorKind::PermissionDenied));
+        let locked = memory.root().join("a.json");
+        let _not_there = std_fs::set_permissions(&locked, std_fs::Permissions::from_mode(0o200));
+        let unread = Some((locked, io::ErrorKind::PermissionDenied));
         let fs = Crashing { unread, ..Crashing::new(memory.disk(), usize::MAX) };
         recover(&fs, &memory.layout(), None).unwrap_or_else(|error| panic!("effect {at}: {error}"));
         conclude(&fs, &memory.layout()).unwrap();

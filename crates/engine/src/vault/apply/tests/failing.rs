@@ -155,7 +155,7 @@ fn the_record_of_a_conflict_that_was_there_before_stays() {
 }
 
 #[test]
-fn a_link_or_a_file_that_somebody_has_locked_is_something_else_and_a_failing_disk_is_an_error() {
+fn a_link_or_a_file_that_its_user_has_locked_is_something_else_and_a_failing_disk_is_an_error() {
     let vault = Vault::new(&[SINGLE]);
     let journal = split(vault.plan(), &Mounts::none()).0;
     let step = &journal.items[0].steps[0];
@@ -166,8 +166,8 @@ fn a_link_or_a_file_that_somebody_has_locked_is_something_else_and_a_failing_dis
     let file = vault.root().join("traces/a.json");
     for (mode, kind, other) in [
         (0o200, ErrorKind::PermissionDenied, true),
-        // Another user's file, which only that one may read.
-        (0o600, ErrorKind::PermissionDenied, true),
+        // A disk that fails so for a moment must not pass for an edit.
+        (0o644, ErrorKind::PermissionDenied, false),
         (0o200, ErrorKind::StorageFull, false),
     ] {
         std_fs::set_permissions(&file, std_fs::Permissions::from_mode(mode)).unwrap();
