@@ -59,7 +59,7 @@ impl Daemon {
                 return;
             }
             Command::Sync { derived, reply, ticket } => {
-                // What is saved from here on may be too late for this cycle.
+                // A save from here on may be too late for this cycle.
                 drop(ticket);
                 let request = self.engine.due(derived);
                 (reply, self.turn(course, request, None, true).await)

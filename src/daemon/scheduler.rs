@@ -272,7 +272,7 @@ impl Scheduler {
                 }
                 if ask.scan {
                     self.look_at = None;
-                    // What happened while the cycle ran may have escaped its scan: it counts for the
+                    // Events while the cycle ran may have escaped its scan: they count for the
                     // next one.
                     if std::mem::replace(&mut self.whole_scan, true) {
                         self.lost_at = self.lost_at.filter(|at| *at >= started);

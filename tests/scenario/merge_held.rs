@@ -27,7 +27,7 @@ async fn an_app_that_read_between_two_pulls_takes_back_nothing_of_the_later_one(
     let mut held = read(&devices[1]);
     another_pull(&mut devices, 1, &mut all).await;
     another_pull(&mut devices, 2, &mut all).await;
-    // What it knows it may delete.
+    // It may delete a memory that it knows.
     for memories in [&mut held, &mut all] {
         memories.remove("n7");
     }

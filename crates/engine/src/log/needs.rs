@@ -111,7 +111,7 @@ impl ChunkReader {
     }
 }
 
-/// What packs have of a recipe.
+/// A recipe, as far as packs have it.
 pub(super) struct Found {
     pub(super) listed: Listing,
     /// The chunks by their lengths in the recipe.

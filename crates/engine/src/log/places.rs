@@ -29,7 +29,7 @@ pub struct Contents {
     others: BTreeMap<Digest, Claims>,
 }
 
-/// What somebody claims for a content, beside the first size and the first recipe.
+/// Further claims for a content, beside the first size and the first recipe.
 #[derive(Debug, Clone, Default)]
 struct Claims {
     sizes: BTreeSet<u64>,
@@ -116,11 +116,11 @@ impl Contents {
 pub struct Places {
     /// Contents that are not complete in the packs at hand.
     pub lost: BTreeSet<Digest>,
-    /// Those of them that lack no more than lists which are in these packs and cannot be read: one
-    /// reader finds them lost, and another may have read them before.
+    /// The ones among them that lack no more than lists which are in these packs and cannot be read:
+    /// one reader finds them lost, and another may have read them before.
     pub unread: BTreeSet<Digest>,
     /// Pack of each chunk that is still there and that a content needs: a lasting one if possible.
-    /// What is left of a content that is not complete may be what puts it right.
+    /// The rest of a content that is not complete may be what puts it right.
     pub chunks: BTreeMap<Digest, PackId>,
 }
 

@@ -22,7 +22,7 @@ const MOST: usize = 100_000;
 /// Pulls that are told apart. An app that is open all day meets many, and reads before most of them.
 const MOST_PULLS: usize = 64;
 
-/// What pulls have brought to a group since it was last written here.
+/// Note of the pulls of a group since it was last written here.
 ///
 /// A note of one pull has the form that older programs know. They take one of several for none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +46,7 @@ pub(super) struct Brought {
     pub later: Vec<Pull>,
 }
 
-/// What a later pull has brought.
+/// A later pull.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Pull {
@@ -177,7 +177,7 @@ impl Brought {
     }
 }
 
-/// What a save has of that which some pulls have changed.
+/// Signs, in a save, of what its app knew of some pulls. It has:
 #[derive(Debug, Clone, Copy, Default)]
 struct Signs {
     /// Something as it came, even if a later pull has changed it since.
@@ -199,7 +199,7 @@ impl Signs {
             for (id, change) in changes {
                 let Change { before, after, came } = change;
                 let says = here.get(*corpus).and_then(|table| table.get(*id)).copied();
-                // What is gone may have been deleted here, too.
+                // A memory that is gone may have been deleted here, too.
                 signs.knows |= says != *before && says.is_some_and(|says| came.contains(&says));
                 if change.is_none() {
                     continue;
@@ -254,7 +254,7 @@ fn precede<'n>(changes: &mut Changes<'n>, lines: &'n Lines) {
     }
 }
 
-/// What two pulls have changed, as if they were one.
+/// Memories that two pulls have changed, as if they were one.
 fn joined(first: &Lines, second: &Lines) -> Lines {
     let mut changes = Changes::new();
     precede(&mut changes, second);

@@ -113,7 +113,7 @@ impl FileLock {
         Ok(())
     }
 
-    /// What the last holder of the lock at `path` has told, if that is of this very file.
+    /// Text that the last holder of the lock at `path` has told, if that is of this very file.
     #[must_use]
     pub fn told(path: &Path) -> Option<String> {
         let (mut file, mut text) = (File::open(path).ok()?, String::new());

@@ -106,7 +106,7 @@ pub fn recheck(
 /// another one does.
 ///
 /// # Errors
-/// Those of `look`, and errors of the system.
+/// Errors of `look`, and of the system.
 pub fn in_turn<T, E: From<IoAt>>(
     fs: &dyn Fs,
     layout: &Layout,

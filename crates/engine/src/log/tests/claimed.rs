@@ -22,7 +22,7 @@ fn sized(size: u64) -> Entry {
     Entry { digest: Digest::of(&CHUNKS.concat()), size, ..entry("") }
 }
 
-/// As many bytes as [`CHUNKS`], in two chunks.
+/// The same number of bytes as [`CHUNKS`], in two chunks.
 const FORGED: [&[u8]; 2] = [b"as many", b"by name "];
 
 async fn found(

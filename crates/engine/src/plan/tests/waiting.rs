@@ -114,7 +114,7 @@ fn whoever_joins_remembers_what_waits_and_differs_without_a_common_past() {
         case.blocked.add(path(name), "it cannot be read");
     });
     assert_eq!(case.plan().strangers, BTreeSet::from([file("edited"), file("hidden")]));
-    // What waits no longer is a question, until it is decided.
+    // An item that no longer waits is a question, until it is decided.
     case.blocked = Blocked::default();
     let plan = case.plan();
     assert_eq!((plan.holds.len(), &plan.strangers), (1, &plan.holds[0].items));

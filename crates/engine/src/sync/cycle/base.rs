@@ -34,9 +34,9 @@ impl Session<'_> {
         Ok((base, hidden))
     }
 
-    /// What the `base` of a device lacks whose record is lost, or that joins with files of its own:
-    /// each local file that the path's history knows is unchanged since then. A path that the remote no longer
-    /// has is not in this base: joining deletes nothing.
+    /// Files that the `base` lacks of a device whose record is lost, or that joins with files of its
+    /// own: each local file that the path's history knows is unchanged since then. A path that the
+    /// remote no longer has is not in this base: joining deletes nothing.
     async fn base_from_history(
         &self,
         base: &Tree,

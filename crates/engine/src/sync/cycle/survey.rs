@@ -314,7 +314,7 @@ impl Context {
         // Older programs do not know this reason, and nothing depends on it.
         record.held.retain(|held| held.reason != Reason::Groups);
         forget_decided(record, survey, done);
-        // What only the present filters show, or only the earlier ones, is an exception.
+        // A path that only the present filters show, or only the earlier ones, is an exception.
         base.extend(survey.hidden.iter().map(|(path, entry)| (path.clone(), *entry)));
         record.set_base(commit, &self.seen_through(earlier.as_ref(), manifest), &base);
         Ok(())

@@ -54,7 +54,7 @@ impl Look<'_> {
         let every: Vec<&OsStr> = names.iter().map(OsStr::new).collect();
         let stats = match self.fs.lstat_each(&self.layout.root().join(folder), &every) {
             Ok(stats) => stats,
-            // Nobody can tell for a folder that is neither there nor gone.
+            // It is unknown for a folder that is neither there nor gone.
             Err(error) if error.kind() != io::ErrorKind::NotFound && !folder.is_empty() => {
                 return self.note(folder, error);
             }

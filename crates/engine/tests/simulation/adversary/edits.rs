@@ -1,4 +1,4 @@
-//! What honest users do beside an adversary.
+//! Acts of honest users beside an adversary.
 
 use cogzy_engine::model::Digest;
 use cogzy_testkit::rng::Rng;

@@ -52,9 +52,9 @@ pub struct Book {
     /// The numbers of the writes of each memory.
     of: BTreeMap<String, Vec<u32>>,
     deleted: BTreeMap<String, Vec<Memory>>,
-    /// What the app of each device wrote last.
+    /// Memories that the app of each device wrote last.
     wrote: BTreeMap<String, Vec<Memory>>,
-    /// What it has in memory: that, or what it has read since. Some apps look at nothing else.
+    /// Memories that it holds: these, or those it has read since. Some apps look at nothing else.
     held: BTreeMap<String, Vec<Memory>>,
     /// What the engine of each device knows of its app.
     told: BTreeMap<String, Told>,
@@ -66,11 +66,11 @@ pub struct Book {
 /// What an engine knows of its app, and what it does not know yet.
 #[derive(Debug, Default)]
 struct Told {
-    /// What has been in the vault, as the app may have found it. None before the first cycle.
+    /// Memories in the vault, as the app may have found them. None before the first cycle.
     known: Option<BTreeSet<Says>>,
-    /// What cycles have brought since the app wrote, or merged with what it wrote.
+    /// Memories that cycles have brought since the app wrote, or merged with what it wrote.
     came: Vec<Came>,
-    /// What the app has deleted since the last cycle.
+    /// Memories that the app has deleted since the last cycle.
     deleted: Vec<Memory>,
     /// True if it has written since the last cycle.
     saved: bool,
