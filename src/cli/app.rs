@@ -258,7 +258,7 @@ fn apart(vault: &Path, remote: &RemoteUrl) -> Result<(), Failure> {
     Ok(())
 }
 
-fn resolved(vault: &Path) -> PathBuf {
+pub(super) fn resolved(vault: &Path) -> PathBuf {
     std::fs::canonicalize(vault).unwrap_or_else(|_| vault.to_owned())
 }
 

@@ -47,7 +47,11 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
     if !fits_socket(&app.socket) {
         return Err(ClientError::TooLong(app.socket.clone()).into());
     }
-    keys::take(&app.credentials_file(), app.environment())?;
+    // Another configuration is of another vault, and the file of keys is not its own; one that names
+    // a profile has its keys there.
+    if global.config.is_none() && app.config().s3.profile.is_none() {
+        keys::take(&app.credentials_file(), app.environment())?;
+    }
     make_embedded_vault(app)?;
     let lock = app.lock()?;
     let log = start_log(app, global, output);

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::Args;
-use crate::cli::app::App;
+use crate::cli::app::{App, resolved};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::config::{SettingSource, names, update};
@@ -34,7 +34,7 @@ impl<'a> Remembered<'a> {
         let source = app.loaded.keys.get("vault").map(|shown| &shown.source);
         let elsewhere = source.is_some_and(|source| *source != SettingSource::Default);
         if named.is_none() && (elsewhere || !app.loaded.file_exists) {
-            written.push(("vault", vault.clone()));
+            written.push(("vault", vault));
         }
         written.extend(how_reached(app));
         let mut news = Vec::with_capacity(written.len());
@@ -43,7 +43,9 @@ impl<'a> Remembered<'a> {
                 news.push((key, value));
             }
         }
-        let settings = Self { file, written: news, other: named.filter(|named| *named != vault) };
+        // However it is spelled.
+        let is_other = |named: &String| resolved(Path::new(named)) != resolved(&app.config().vault);
+        let settings = Self { file, written: news, other: named.filter(is_other) };
         settings.refuse_another_vault().map(|()| settings)
     }
 

@@ -10,21 +10,35 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::config::Environment;
 
-/// Starts this process anew with the variables of `file` that it lacks, if there are any. The
-/// environment decides, as everywhere: what it has stays.
+/// Variables that belong together, by kind. Whoever names a profile has keys, too.
+const KINDS: [&[&str]; 2] = [
+    &["B2_APPLICATION_KEY_ID", "B2_APPLICATION_KEY"],
+    &["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"],
+];
+
+/// Starts this process anew with the keys of `file`, where the environment has none of that kind:
+/// half of one pair and half of another would be none. A file that cannot be read is left, as by
+/// systemd; the store refuses where a key is lacking.
 ///
 /// # Errors
-/// If the file cannot be read, or the program cannot be started.
+/// If the program cannot be started.
 pub(super) fn take(file: &Path, environment: &Environment) -> Result<(), Failure> {
     let failed = |what: &str, error: io::Error| {
         let text = format!("{what} {}: {error}", file.display());
         Failure::new(Exit::Internal, text).next("cogzy-vault doctor")
     };
     let text = match std::fs::read_to_string(file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        read => read.map_err(|error| failed("the keys cannot be read from", error))?,
+        Ok(text) => text,
+        Err(error) => {
+            if error.kind() != io::ErrorKind::NotFound {
+                tracing::warn!(%error, file = %file.display(), "the keys cannot be read");
+            }
+            return Ok(());
+        }
     };
-    let missing: Vec<(&str, &str)> = variables(&text).filter(|(name, _)| !environment.has(name)).collect();
+    let lacks = |kind: &&[&str]| !kind.iter().any(|name| environment.has(name));
+    let wanted: Vec<&str> = KINDS.iter().copied().filter(lacks).flatten().copied().collect();
+    let missing: Vec<(&str, &str)> = variables(&text).filter(|(name, _)| wanted.contains(name)).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -71,13 +85,17 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_started_where_the_environment_has_all() {
+    fn nothing_is_started_where_the_environment_has_keys_of_each_kind() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("credentials.env");
-        let empty = (OsString::from("EMPTY"), OsString::new());
-        let environment: Environment = [empty].into_iter().collect();
+        let set = ["AWS_PROFILE", "B2_APPLICATION_KEY"].map(|name| (OsString::from(name), OsString::new()));
+        let environment: Environment = set.into_iter().collect();
         take(&file, &environment).unwrap();
-        std::fs::write(&file, "EMPTY=x\n").unwrap();
+        let text =
+            "B2_APPLICATION_KEY_ID=a\nAWS_ACCESS_KEY_ID=b\nAWS_SESSION_TOKEN=c\nCOGZY_VAULT__REMOTE=d\n";
+        std::fs::write(&file, text).unwrap();
+        take(&file, &environment).unwrap();
+        std::fs::write(&file, [0xff]).unwrap();
         take(&file, &environment).unwrap();
     }
 }

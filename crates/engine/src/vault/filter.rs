@@ -103,12 +103,12 @@ impl Filter {
         never(folder) || self.closed.matched_path_or_any_parents(folder.as_str(), true).is_ignore()
     }
 
-    /// True if `place` itself, or a file below it, may be one that is synced. It may say so of a
-    /// place that has none.
+    /// True if an `include` leads to `place`, or below it. Where one may match in any folder, none
+    /// leads anywhere: every link of a vault would be one that matters.
     #[must_use]
-    pub fn may_hold(&self, place: &VaultPath) -> bool {
-        let begins = |starts: &Vec<Start>| starts.iter().any(|start| start.may_hold(place));
-        !self.prunes(place) && self.starts.as_ref().is_none_or(begins)
+    pub fn leads_to(&self, place: &VaultPath) -> bool {
+        let begins = |starts: &Vec<Start>| starts.iter().any(|start| start.leads_to(place));
+        !self.prunes(place) && self.starts.as_ref().is_some_and(begins)
     }
 
     /// Digest of the settings and of the list of paths that are never synced.
@@ -133,7 +133,7 @@ impl Start {
     }
 
     /// True if a path that begins so may be `place`, or lie below or above it.
-    fn may_hold(&self, place: &VaultPath) -> bool {
+    fn leads_to(&self, place: &VaultPath) -> bool {
         let mut both = self.names.iter().zip(place.names());
         both.all(|(wanted, name)| wanted.as_ref().is_none_or(|wanted| wanted == name))
     }

@@ -128,7 +128,8 @@ pub fn in_turn<T, E: From<IoAt>>(
 
 /// True for the answers of a disk that is read-only or full.
 pub(crate) fn takes_no_file(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::StorageFull)
+    use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(error.kind(), ReadOnlyFilesystem | StorageFull | QuotaExceeded)
 }
 
 /// Records that everything [`recheck`] found in a trash is dealt with.

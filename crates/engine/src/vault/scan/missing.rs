@@ -123,7 +123,11 @@ impl Look<'_> {
     fn list(&mut self, folder: &str) -> io::Result<&BTreeMap<String, Vec<String>>> {
         if !self.listed.contains_key(folder) {
             let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
-            let listed = found(self.fs.read_dir(&self.layout.root().join(folder)))?;
+            let listed = match found(self.fs.read_dir(&self.layout.root().join(folder))) {
+                // Nothing is below a file.
+                Err(error) if error.kind() == io::ErrorKind::NotADirectory && !Linked::is(&error) => None,
+                listed => listed?,
+            };
             for (name, _) in listed.unwrap_or_default() {
                 let (name, key) = key(&name.to_string_lossy());
                 names.entry(key).or_default().push(name);

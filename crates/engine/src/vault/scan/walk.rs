@@ -173,7 +173,7 @@ fn sort(
     let mut deeper = Vec::new();
     let filter = options.filter;
     let prunes = |path: &_| filter.prunes(path);
-    let may_hold = |path: &_| filter.may_hold(path) && !planted(Bug::TrustTheListing);
+    let leads_to = |path: &_| filter.leads_to(path) && !planted(Bug::TrustTheListing);
     for (name, kind) in names {
         let below =
             |name: &str| if on_disk.is_empty() { name.to_owned() } else { format!("{on_disk}/{name}") };
@@ -199,8 +199,9 @@ fn sort(
             FileKind::File if wanted() => walked.files.push(Claim::new(path, &on_disk)),
             FileKind::File => {}
             // A link in the place of an excluded folder does not matter. One that is no synced name
-            // may stand where a folder with synced files stood.
-            FileKind::Symlink | FileKind::Special if prunes(&path) || !wanted() && !may_hold(&path) => {}
+            // may stand where a folder with synced files stood. Where the includes do not tell, the
+            // second look at those files finds it.
+            FileKind::Symlink | FileKind::Special if prunes(&path) || !wanted() && !leads_to(&path) => {}
             FileKind::Symlink => walked.problem(on_disk, ProblemKind::Symlink),
             FileKind::Special => walked.problem(on_disk, ProblemKind::Special),
         }
