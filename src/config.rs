@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 
 pub use environment::Environment;
 pub use error::ConfigError;
-pub use file::{names, update};
+pub use file::{Written, update};
 pub use others::open_to_others;
 pub use settings::{
     Config, ConflictSettings, FilterSettings, Finite, HookSettings, LimitSettings, LogSettings, Merge,

@@ -49,8 +49,11 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
     }
     // Another configuration is of another vault, and the file of keys is not its own; one that names
     // a profile has its keys there.
-    if global.config.is_none() && app.config().s3.profile.is_none() {
-        keys::take(&app.credentials_file(), app.environment())?;
+    if global.config.is_none()
+        && app.config().s3.profile.is_none()
+        && let Some(unread) = keys::take(&app.credentials_file(), app.environment())?
+    {
+        output.error(unread, None);
     }
     make_embedded_vault(app)?;
     let lock = app.lock()?;

@@ -32,11 +32,7 @@ pub fn update(disk: &dyn Fs, path: &Path, values: &[(&str, &str)]) -> Result<(),
         Err(error) if error.kind() == ErrorKind::NotFound => (path.to_owned(), HEADER, String::new()),
         Err(source) => return Err(ConfigError::Read { path: path.to_owned(), source }),
     };
-    let mut document: DocumentMut =
-        text.parse().map_err(|error: toml_edit::TomlError| ConfigError::Syntax {
-            place: SettingSource::File { path: path.clone(), line: 1 },
-            why: error.to_string(),
-        })?;
+    let mut document = parsed(&path, &text)?;
     for (key, text) in values {
         set(document.as_item_mut(), key, text).ok_or_else(|| {
             unwritten(io::Error::other(format!("{key} cannot be set: what stands above it is no section")))
@@ -48,24 +44,35 @@ pub fn update(disk: &dyn Fs, path: &Path, values: &[(&str, &str)]) -> Result<(),
     fs::replace(disk, &path, format!("{header}{document}").as_bytes(), 0o600).map_err(unwritten)
 }
 
-/// The text that a file gives a key, such as `s3.region`, if it does.
-///
-/// # Errors
-/// If the file cannot be read, or is no TOML.
-pub fn names(path: &Path, key: &str) -> Result<Option<String>, ConfigError> {
-    let text = match std::fs::read_to_string(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        read => read.map_err(|source| ConfigError::Read { path: path.to_owned(), source })?,
-    };
-    let document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| ConfigError::Syntax {
+/// The texts that a configuration file gives to keys.
+#[derive(Debug, Default)]
+pub struct Written(DocumentMut);
+
+impl Written {
+    /// Reads a file, which may be missing.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is no TOML.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        match std::fs::read_to_string(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::default()),
+            Err(source) => Err(ConfigError::Read { path: path.to_owned(), source }),
+            Ok(text) => Ok(Self(parsed(path, &text)?)),
+        }
+    }
+
+    /// The text of a key such as `s3.region`, if it has one.
+    #[must_use]
+    pub fn text(&self, key: &str) -> Option<&str> {
+        key.split('.').try_fold(self.0.as_item(), |at, part| at.get(part)).and_then(Item::as_str)
+    }
+}
+
+fn parsed(path: &Path, text: &str) -> Result<DocumentMut, ConfigError> {
+    text.parse().map_err(|error: toml_edit::TomlError| ConfigError::Syntax {
         place: SettingSource::File { path: path.to_owned(), line: 1 },
         why: error.to_string(),
-    })?;
-    let mut at = Some(document.as_item());
-    for part in key.split('.') {
-        at = at.and_then(|item| item.get(part));
-    }
-    Ok(at.and_then(Item::as_str).map(str::to_owned))
+    })
 }
 
 fn set(mut at: &mut Item, key: &str, text: &str) -> Option<()> {

@@ -1,9 +1,23 @@
 //! What was merged once and deleted since: an app that still holds it does not bring it back.
 
 use cogzy_testkit::fresh_folder;
+use cogzy_testkit::memories::Memories;
 
 use super::merge_by_hand::{put, read, ten, write};
 use super::merge_unasked::{agreed, both_write, bucket, open, save, sync};
+use crate::support::device::Device;
+
+/// The app of the second device adds a memory to what it holds, and saves that. It is merged, and
+/// both devices come to hold `all`, and the new one.
+pub async fn saved_and_merged(devices: &mut [Device; 2], held: &mut Memories, all: &mut Memories, id: &str) {
+    save(&devices[1], held, id);
+    put(all, id, id, 70.0);
+    let report = devices[1].sync().await;
+    assert_eq!((report.reverted.len(), report.merged.len()), (1, 1), "{report:?}");
+    devices[0].pass(std::time::Duration::from_secs(60));
+    sync(devices).await;
+    assert_eq!((read(&devices[0]), read(&devices[1])), (all.clone(), all.clone()), "{id}");
+}
 
 #[tokio::test]
 async fn what_was_merged_and_deleted_elsewhere_does_not_come_back_with_an_app_that_holds_it() {
@@ -27,13 +41,7 @@ async fn what_was_merged_and_deleted_elsewhere_does_not_come_back_with_an_app_th
     write(&devices[0], &both);
     sync(&mut devices).await;
     for id in ["later", "later still"] {
-        save(&devices[1], &mut held, id);
-        put(&mut both, id, id, 70.0);
-        let report = devices[1].sync().await;
-        assert_eq!((report.reverted.len(), report.merged.len()), (1, 1), "{report:?}");
-        devices[0].pass(std::time::Duration::from_secs(60));
-        sync(&mut devices).await;
-        assert_eq!((read(&devices[0]), read(&devices[1])), (both.clone(), both.clone()), "{id}");
+        saved_and_merged(&mut devices, &mut held, &mut both, id).await;
         assert_eq!(open(&mut devices[1]).await, 0, "{id}");
     }
     // What it still has and changes itself is not forgotten.

@@ -4,8 +4,9 @@
 use cogzy_testkit::fresh_folder;
 use cogzy_testkit::memories::Memories;
 
+use super::merge_again::saved_and_merged;
 use super::merge_by_hand::{put, read, ten, write};
-use super::merge_unasked::{agreed, bucket, open, save, sync};
+use super::merge_unasked::{agreed, bucket, open, sync};
 use crate::support::device::Device;
 
 /// The other device's app adds a memory, changes `n1` and deletes another one, and all is pulled.
@@ -32,13 +33,7 @@ async fn an_app_that_read_between_two_pulls_takes_back_nothing_of_the_later_one(
         memories.remove("n7");
     }
     for id in ["here", "here again"] {
-        save(&devices[1], &mut held, id);
-        put(&mut all, id, id, 70.0);
-        let report = devices[1].sync().await;
-        assert_eq!((report.reverted.len(), report.merged.len()), (1, 1), "{report:?}");
-        devices[0].pass(std::time::Duration::from_secs(60));
-        sync(&mut devices).await;
-        assert_eq!((read(&devices[0]), read(&devices[1])), (all.clone(), all.clone()), "{id}");
+        saved_and_merged(&mut devices, &mut held, &mut all, id).await;
     }
     assert_eq!(open(&mut devices[1]).await, 0);
 }
@@ -53,10 +48,5 @@ async fn a_pull_in_which_no_memory_differs_lets_nothing_be_taken_back() {
     let spelled = devices[0].text("corpus/nodes.json").unwrap().replace("\":", "\" : ");
     devices[0].write("corpus/nodes.json", spelled);
     sync(&mut devices).await;
-    save(&devices[1], &mut held, "here");
-    put(&mut all, "here", "here", 70.0);
-    let report = devices[1].sync().await;
-    assert_eq!((report.reverted.len(), report.merged.len()), (1, 1), "{report:?}");
-    sync(&mut devices).await;
-    assert_eq!((read(&devices[0]), read(&devices[1])), (all.clone(), all));
+    saved_and_merged(&mut devices, &mut held, &mut all, "here").await;
 }

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use cogzy_engine::remote::{Capabilities, Object, Page, Remote, RemoteError, RemoteErrorKind, Span};
+use cogzy_engine::remote::{Remote, RemoteError, RemoteErrorKind};
 use cogzy_engine::sync::{PruneRun, Retention, SyncError, Unwatched};
 use cogzy_testkit::fresh_folder;
 
 use crate::prune::{Bucket, DAY, assert_sound, edits};
+use crate::support::around::{Around, Through};
 use crate::support::device::Device;
 
 /// More packs than are deleted at once.
@@ -25,8 +26,8 @@ struct Locked {
 }
 
 impl Locked {
-    fn of(bucket: &Bucket) -> Arc<Self> {
-        Arc::new(Self { bucket: Arc::new(bucket.remote.clone()), locked: Mutex::default() })
+    fn of(bucket: &Bucket) -> Arc<Through<Self>> {
+        Arc::new(Through(Self { bucket: Arc::new(bucket.remote.clone()), locked: Mutex::default() }))
     }
 
     fn lock(&self, beginning: &str) {
@@ -39,24 +40,9 @@ impl Locked {
 }
 
 #[async_trait]
-impl Remote for Locked {
-    fn url(&self) -> String {
-        self.bucket.url()
-    }
-    fn capabilities(&self) -> Capabilities {
-        self.bucket.capabilities()
-    }
-    async fn put(&self, key: &str, body: Bytes) -> Result<(), RemoteError> {
-        self.bucket.put(key, body).await
-    }
-    async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError> {
-        self.bucket.get(key, span).await
-    }
-    async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {
-        self.bucket.head(key).await
-    }
-    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, RemoteError> {
-        self.bucket.list(prefix, after).await
+impl Around for Locked {
+    fn bucket(&self) -> &dyn Remote {
+        &*self.bucket
     }
     async fn delete(&self, key: &str) -> Result<(), RemoteError> {
         if self.locked.lock().unwrap().iter().any(|beginning| key.starts_with(beginning.as_str())) {
@@ -64,12 +50,9 @@ impl Remote for Locked {
         }
         self.bucket.delete(key).await
     }
-    async fn server_ms(&self) -> Result<i64, RemoteError> {
-        self.bucket.server_ms().await
-    }
 }
 
-async fn device(folder: &Path, bucket: &Arc<Locked>) -> Device {
+async fn device(folder: &Path, bucket: &Arc<Through<Locked>>) -> Device {
     let mut device = Device::joined(folder, "one", Arc::clone(bucket) as Arc<dyn Remote>).await;
     device.retention = Retention { generations: 1, age: DAY, grace: 7 * DAY };
     device.restart();

@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use cogzy_engine::remote::{Capabilities, Object, Page, Remote, RemoteError, Span};
+use cogzy_engine::remote::{Remote, RemoteError, Span};
 use cogzy_engine::sync::Retention;
 use cogzy_testkit::fresh_folder;
 
 use crate::prune::{Bucket, DAY, assert_sound, edits, prune, version};
+use crate::support::around::{Around, Through};
 use crate::support::device::Device;
 
 /// A bucket that counts what is read of its packs.
@@ -26,9 +27,9 @@ struct Counting {
 }
 
 impl Counting {
-    fn of(bucket: &Bucket) -> Arc<Self> {
+    fn of(bucket: &Bucket) -> Arc<Through<Self>> {
         let (gets, bytes, deleting, keeps) = Default::default();
-        Arc::new(Self { bucket: Arc::new(bucket.remote.clone()), gets, bytes, deleting, keeps })
+        Arc::new(Through(Self { bucket: Arc::new(bucket.remote.clone()), gets, bytes, deleting, keeps }))
     }
 
     /// GETs of packs and their bytes since this was asked last.
@@ -38,15 +39,9 @@ impl Counting {
 }
 
 #[async_trait]
-impl Remote for Counting {
-    fn url(&self) -> String {
-        self.bucket.url()
-    }
-    fn capabilities(&self) -> Capabilities {
-        self.bucket.capabilities()
-    }
-    async fn put(&self, key: &str, body: Bytes) -> Result<(), RemoteError> {
-        self.bucket.put(key, body).await
+impl Around for Counting {
+    fn bucket(&self) -> &dyn Remote {
+        &*self.bucket
     }
     async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError> {
         let body = self.bucket.get(key, span).await?;
@@ -56,12 +51,6 @@ impl Remote for Counting {
         }
         Ok(body)
     }
-    async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {
-        self.bucket.head(key).await
-    }
-    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, RemoteError> {
-        self.bucket.list(prefix, after).await
-    }
     async fn delete(&self, key: &str) -> Result<(), RemoteError> {
         let [now, most] = &self.deleting;
         most.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
@@ -69,13 +58,10 @@ impl Remote for Counting {
         now.fetch_sub(1, Ordering::Relaxed);
         if self.keeps.load(Ordering::Relaxed) { Ok(()) } else { self.bucket.delete(key).await }
     }
-    async fn server_ms(&self) -> Result<i64, RemoteError> {
-        self.bucket.server_ms().await
-    }
 }
 
 /// A device that keeps the newest generation alone.
-async fn device(folder: &std::path::Path, name: &str, bucket: &Arc<Counting>) -> Device {
+async fn device(folder: &std::path::Path, name: &str, bucket: &Arc<Through<Counting>>) -> Device {
     let mut device = Device::joined(folder, name, Arc::clone(bucket) as Arc<dyn Remote>).await;
     device.retention = Retention { generations: 1, age: DAY, grace: 7 * DAY };
     device.restart();
@@ -83,7 +69,11 @@ async fn device(folder: &std::path::Path, name: &str, bucket: &Arc<Counting>) ->
 }
 
 /// Requests that a new device needs: for packs, and all of them.
-async fn of_a_new_device(folder: &std::path::Path, bucket: &Arc<Counting>, like: &Device) -> (u64, u64) {
+async fn of_a_new_device(
+    folder: &std::path::Path,
+    bucket: &Arc<Through<Counting>>,
+    like: &Device,
+) -> (u64, u64) {
     bucket.take();
     let mut new = device(folder, "new", bucket).await;
     new.sync().await;

@@ -6,11 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use cogzy_engine::remote::{
-    Capabilities, MemoryRemote, Object, Page, Remote, RemoteError, RemoteErrorKind, Span,
-};
+use cogzy_engine::remote::{MemoryRemote, Remote, RemoteError, RemoteErrorKind};
 use cogzy_testkit::fresh_folder;
 
+use crate::support::around::{Around, Through};
 use crate::support::device::Device;
 use crate::support::process::noise;
 
@@ -24,12 +23,9 @@ struct Breaks {
 }
 
 #[async_trait]
-impl Remote for Breaks {
-    fn url(&self) -> String {
-        self.bucket.url()
-    }
-    fn capabilities(&self) -> Capabilities {
-        self.bucket.capabilities()
+impl Around for Breaks {
+    fn bucket(&self) -> &dyn Remote {
+        &self.bucket
     }
     async fn put(&self, key: &str, body: Bytes) -> Result<(), RemoteError> {
         let is_left = |left: usize| left.checked_sub(body.len());
@@ -39,28 +35,14 @@ impl Remote for Breaks {
         }
         self.bucket.put(key, body).await
     }
-    async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError> {
-        self.bucket.get(key, span).await
-    }
-    async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {
-        self.bucket.head(key).await
-    }
-    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, RemoteError> {
-        self.bucket.list(prefix, after).await
-    }
-    async fn delete(&self, key: &str) -> Result<(), RemoteError> {
-        self.bucket.delete(key).await
-    }
-    async fn server_ms(&self) -> Result<i64, RemoteError> {
-        self.bucket.server_ms().await
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_push_that_was_broken_off_cuts_no_file_again_that_was_sent_whole() {
     let folder = fresh_folder();
     let bucket = MemoryRemote::default();
-    let breaks = Arc::new(Breaks { bucket: bucket.clone(), room: AtomicUsize::new(33 * MB) });
+    let breaks = Breaks { bucket: bucket.clone(), room: AtomicUsize::new(33 * MB) };
+    let breaks = Arc::new(Through(breaks));
     let mut one = Device::joined(folder.path(), "one", Arc::clone(&breaks) as Arc<dyn Remote>).await;
     // The first has more chunks than a recipe lists at once, the second has one.
     let sizes = [9 * MB, 10_000, 7 * MB, 7 * MB, 7 * MB, 6 * MB];

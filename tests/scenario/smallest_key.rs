@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use cogzy_engine::remote::{Capabilities, Object, Page, Remote, RemoteError, Span};
+use cogzy_engine::remote::{Remote, RemoteError};
 use cogzy_engine::sync::{Retention, SyncError, Unwatched};
 use cogzy_s3::S3Remote;
 use cogzy_testkit::fresh_folder;
 
 use crate::prune::{DAY, point};
+use crate::support::around::{Around, Through};
 use crate::support::device::Device;
 use crate::support::process::Machine;
 use crate::support::s3_server::{BUCKET, Rights, S3Server};
@@ -47,27 +47,9 @@ fn b2_key(more: &str) -> Rights {
 struct Ahead(S3Remote, u32);
 
 #[async_trait]
-impl Remote for Ahead {
-    fn url(&self) -> String {
-        self.0.url()
-    }
-    fn capabilities(&self) -> Capabilities {
-        self.0.capabilities()
-    }
-    async fn put(&self, key: &str, body: Bytes) -> Result<(), RemoteError> {
-        self.0.put(key, body).await
-    }
-    async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError> {
-        self.0.get(key, span).await
-    }
-    async fn head(&self, key: &str) -> Result<Option<Object>, RemoteError> {
-        self.0.head(key).await
-    }
-    async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, RemoteError> {
-        self.0.list(prefix, after).await
-    }
-    async fn delete(&self, key: &str) -> Result<(), RemoteError> {
-        self.0.delete(key).await
+impl Around for Ahead {
+    fn bucket(&self) -> &dyn Remote {
+        &self.0
     }
     async fn server_ms(&self) -> Result<i64, RemoteError> {
         Ok(self.0.server_ms().await? + (self.1 * DAY).as_millis() as i64)
@@ -76,7 +58,7 @@ impl Remote for Ahead {
 
 async fn remote(server: &S3Server, days: u32) -> Arc<dyn Remote> {
     let url = server.url(PREFIX.trim_end_matches('/'));
-    Arc::new(Ahead(S3Remote::open(&url, &server.options()).await.unwrap(), days))
+    Arc::new(Through(Ahead(S3Remote::open(&url, &server.options()).await.unwrap(), days)))
 }
 
 /// A device that keeps only what stands.

@@ -1,5 +1,6 @@
 //! Helpers that several scenario tests share.
 
+pub mod around;
 pub mod away;
 #[path = "../../crates/engine/tests/support/contract.rs"]
 pub mod contract;

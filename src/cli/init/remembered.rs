@@ -7,7 +7,7 @@ use super::Args;
 use crate::cli::app::{App, resolved};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::config::{SettingSource, names, update};
+use crate::config::{SettingSource, Written, update};
 use cogzy_engine::fs::RealFs;
 
 /// Settings that this `init` writes to its file.
@@ -30,22 +30,18 @@ impl<'a> Remembered<'a> {
         let mut written: Vec<(&str, String)> =
             args.flags().into_iter().map(|flag| (flag.key, flag.value)).collect();
         let vault = app.config().vault.to_string_lossy().into_owned();
-        let named = names(file, "vault")?;
+        let there = Written::read(file)?;
+        let named = there.text("vault").map(str::to_owned);
         let source = app.loaded.keys.get("vault").map(|shown| &shown.source);
         let elsewhere = source.is_some_and(|source| *source != SettingSource::Default);
         if named.is_none() && (elsewhere || !app.loaded.file_exists) {
             written.push(("vault", vault));
         }
         written.extend(how_reached(app));
-        let mut news = Vec::with_capacity(written.len());
-        for (key, value) in written {
-            if names(file, key)?.as_ref() != Some(&value) {
-                news.push((key, value));
-            }
-        }
+        written.retain(|(key, value)| there.text(key) != Some(value.as_str()));
         // However it is spelled.
         let is_other = |named: &String| resolved(Path::new(named)) != resolved(&app.config().vault);
-        let settings = Self { file, written: news, other: named.filter(is_other) };
+        let settings = Self { file, written, other: named.filter(is_other) };
         settings.refuse_another_vault().map(|()| settings)
     }
 

@@ -18,34 +18,26 @@ const KINDS: [&[&str]; 2] = [
 
 /// Starts this process anew with the keys of `file`, where the environment has none of that kind:
 /// half of one pair and half of another would be none. A file that cannot be read is left, as by
-/// systemd; the store refuses where a key is lacking.
+/// systemd; the store refuses where a key is lacking. Returns why it cannot be read: no log has begun.
 ///
 /// # Errors
 /// If the program cannot be started.
-pub(super) fn take(file: &Path, environment: &Environment) -> Result<(), Failure> {
-    let failed = |what: &str, error: io::Error| {
-        let text = format!("{what} {}: {error}", file.display());
-        Failure::new(Exit::Internal, text).next("cogzy-vault doctor")
-    };
+pub(super) fn take(file: &Path, environment: &Environment) -> Result<Option<String>, Failure> {
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
-        Err(error) => {
-            if error.kind() != io::ErrorKind::NotFound {
-                tracing::warn!(%error, file = %file.display(), "the keys cannot be read");
-            }
-            return Ok(());
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Ok(Some(format!("the keys in {} cannot be read: {error}", file.display()))),
     };
     let lacks = |kind: &&[&str]| !kind.iter().any(|name| environment.has(name));
     let wanted: Vec<&str> = KINDS.iter().copied().filter(lacks).flatten().copied().collect();
     let missing: Vec<(&str, &str)> = variables(&text).filter(|(name, _)| wanted.contains(name)).collect();
     if missing.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
-    let program =
-        std::env::current_exe().map_err(|error| failed("nothing starts with the keys of", error))?;
-    let error = Command::new(program).args(std::env::args_os().skip(1)).envs(missing).exec();
-    Err(failed("nothing starts with the keys of", error))
+    let start = |program| Command::new(program).args(std::env::args_os().skip(1)).envs(missing).exec();
+    let error = std::env::current_exe().map_or_else(|error| error, start);
+    let text = format!("nothing starts with the keys of {}: {error}", file.display());
+    Err(Failure::new(Exit::Internal, text).next("cogzy-vault doctor"))
 }
 
 /// Names and values, as systemd reads such a file.

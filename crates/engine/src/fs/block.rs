@@ -1,4 +1,6 @@
-//! Blocks of a disk: a file takes whole ones, however short it is.
+//! Room on a disk: a file takes whole blocks, however short it is, and there may be none left.
+
+use std::io;
 
 /// Block of the file systems that are in use today, where nothing else is known.
 pub(super) const USUAL: u64 = 4096;
@@ -18,6 +20,18 @@ pub const fn in_blocks(size: u64, block: u64) -> u64 {
         Some(bytes) => bytes,
         None => size,
     }
+}
+
+/// True for the answers of a disk that has no room, at all or for this user.
+#[must_use]
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// True for the answers of a disk that is read-only or full.
+#[must_use]
+pub fn takes_no_file(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ReadOnlyFilesystem || is_full(error)
 }
 
 #[cfg(test)]

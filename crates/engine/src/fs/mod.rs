@@ -40,7 +40,7 @@ mod sqlite;
 mod tree;
 
 pub use at_once::{at_once, each};
-pub use block::in_blocks;
+pub use block::{in_blocks, is_full, takes_no_file};
 pub use cross::move_new;
 pub use databases::{DatabaseFault, Databases};
 pub use durable::{create_dir_durable, read, replace, replace_with};

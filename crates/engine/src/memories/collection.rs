@@ -1,7 +1,7 @@
 //! The files in which a corpus of memories stands.
 
 use crate::fs::{At, Fs, IoAt, found};
-use crate::model::{FileKind, Group, GroupError, Groups, Role, VaultId, VaultPath, starts, stem};
+use crate::model::{FileKind, Group, GroupError, Groups, Role, VaultId, VaultPath, in_folder, starts, stem};
 use crate::state::{RecordError, Reference};
 use crate::vault::Layout;
 use crate::vault::validate::Kind;
@@ -141,8 +141,7 @@ fn find_indexes(
     };
     for (name, kind) in names {
         let Some(name) = name.to_str() else { continue };
-        let path = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
-        let Ok(path) = VaultPath::new(&path) else { continue };
+        let Ok(path) = VaultPath::new(&in_folder(folder, name)) else { continue };
         match kind {
             FileKind::Folder if depth > 1 => {
                 find_indexes(fs, layout, path.as_str(), depth - 1, indexes)?;

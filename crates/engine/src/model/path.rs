@@ -121,6 +121,12 @@ fn unsafe_reason(path: &str) -> Option<&'static str> {
     path.split('/').find_map(unsafe_name)
 }
 
+/// Path of a name in a folder; that of the vault itself is empty.
+#[must_use]
+pub fn in_folder(folder: &str, name: &str) -> String {
+    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+}
+
 fn unsafe_name(name: &str) -> Option<&'static str> {
     if name.is_empty() {
         return Some("it has an empty name (a leading, trailing or double slash)");

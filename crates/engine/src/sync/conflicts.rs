@@ -141,8 +141,7 @@ impl Context {
     /// Removes files that programs have replaced by transactions, once they have settled. It waits
     /// for no cycle to come to its end: an upload can take a day, and so can a pause.
     pub(crate) fn clear_replaced(&self) {
-        // Another vault may stand there by now.
-        if Marker::read_joined(self.fs(), &self.layout).is_err() {
+        if !self.is_here() {
             return;
         }
         let (now, settle, threads) = (self.ports.clock.now_ns(), self.settings.settle, self.settings.threads);
@@ -153,14 +152,18 @@ impl Context {
         }
     }
 
+    /// False where the vault is away, or another one stands in its place.
+    fn is_here(&self) -> bool {
+        Marker::read_joined(self.fs(), &self.layout).is_ok()
+    }
+
     /// The same as [`Context::recheck_trash`], while no cycle runs that would report an error.
     pub(crate) fn recheck_trash_meanwhile(&self) {
-        let looked = match Marker::read_joined(self.fs(), &self.layout) {
-            Ok(_) => self.recheck_trash(),
+        if !self.is_here() {
             // The look at the vault says so.
-            Err(_) => return,
-        };
-        match looked {
+            return;
+        }
+        match self.recheck_trash() {
             Ok(0) => {}
             Ok(kept) => tracing::info!(kept, "displaced files were written to; they are kept as conflicts"),
             Err(error) => tracing::warn!(%error, "displaced files could not be looked at again"),

@@ -2,7 +2,6 @@
 //!
 //! Nothing is decided here but the advice: the class of an error, and the next command.
 
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::Refusal;
 use crate::content::ContentError;
-use crate::fs::IoAt;
+use crate::fs::{IoAt, is_full};
 use crate::log::LogError;
 use crate::model::{Digest, GroupError};
 use crate::remote::{RemoteError, RemoteErrorKind};
@@ -164,7 +163,7 @@ impl SyncError {
         else {
             return false;
         };
-        matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+        is_full(source)
     }
 
     /// True if the remote is there and refuses: the key may not do this, or an object is locked.

@@ -13,14 +13,13 @@ use std::time::Duration;
 use super::session::Context;
 use super::{Engine, SyncError};
 use crate::clock::random;
-use crate::fs::{At, found, remove_tree};
+use crate::fs::{At, found, remove_tree, takes_no_file};
 use crate::memories::{
     self, Changes, Collection, MemoriesError, Request, StagedRow, StagedRows, read_staged,
 };
 use crate::merge::{Edit, Expectation, Found, Id};
 use crate::model::{Digest, FileKind, Groups, Item, VaultPath};
 use crate::plan::Unfit;
-use crate::vault::trash::takes_no_file;
 use crate::vault::{
     Answer, ApplyId, FileLock, Marker, TransactError, Transaction, answered, check_id, current, transact,
 };

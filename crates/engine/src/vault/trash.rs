@@ -22,7 +22,7 @@ use super::database::hash_as_it_is;
 use super::journal::{Journal, Purpose};
 use super::read::{hash_file, is_locked, quiet};
 use super::{ApplyId, FileLock, JournalError, Layout, Mounts};
-use crate::fs::{self, At, Fs, IoAt, each, files_below, found, in_blocks, remove_tree};
+use crate::fs::{self, At, Fs, IoAt, each, files_below, found, in_blocks, remove_tree, takes_no_file};
 use crate::model::{ConflictId, Content, FileKind, VaultPath};
 
 /// Journal of an apply whose displaced files are still to be looked at again.
@@ -124,12 +124,6 @@ pub fn in_turn<T, E: From<IoAt>>(
         },
     };
     look().map(Some)
-}
-
-/// True for the answers of a disk that is read-only or full.
-pub(crate) fn takes_no_file(error: &io::Error) -> bool {
-    use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-    matches!(error.kind(), ReadOnlyFilesystem | StorageFull | QuotaExceeded)
 }
 
 /// Records that everything [`recheck`] found in a trash is dealt with.
@@ -349,7 +343,7 @@ fn changes(
     let mut changed = Vec::new();
     for ((place, name, stat), content) in there.into_iter().zip(hashed) {
         let content = match content {
-            // Somebody has locked it: nothing can be told of it, and it stays.
+            // The user has locked it: nothing can be told of it, and it stays.
             Err(error) if is_locked(&error, &stat) => continue,
             content => content.at("read", &place)?,
         };

@@ -48,9 +48,8 @@ impl Session<'_> {
         if let Some(budget) = budgets.get_mut(disks.root) {
             *budget = budget.saturating_sub(of_deletions(items));
         }
-        let size = |item: &ApplyItem| disks.needs(std::slice::from_ref(item)).values().sum::<u64>();
         let mut order: Vec<usize> = (0..items.len()).collect();
-        order.sort_by_cached_key(|at| items.get(*at).map_or(0, size));
+        order.sort_by_cached_key(|at| items.get(*at).map_or(0, |item| disks.size(item)));
         let mut left_out = BTreeSet::new();
         for at in order {
             let Some(item) = items.get(at) else { continue };
@@ -73,6 +72,9 @@ impl Session<'_> {
                 }
             }
         }
+        if left_out.is_empty() {
+            return Ok(wanted);
+        }
         items.retain(|item| !left_out.contains(&item.item));
         Ok(wanted_of(items, wanted))
     }
@@ -86,8 +88,7 @@ impl Session<'_> {
         wanted: Vec<Wanted>,
     ) -> Result<Vec<Wanted>, SyncError> {
         let disks = self.context.disks(items)?;
-        let size = |item: &ApplyItem| disks.needs(std::slice::from_ref(item)).values().sum::<u64>();
-        let mut sizes: Vec<(u64, &Item)> = items.iter().map(|item| (size(item), &item.item)).collect();
+        let mut sizes: Vec<(u64, &Item)> = items.iter().map(|item| (disks.size(item), &item.item)).collect();
         sizes.sort_unstable();
         let all = sizes.iter().map(|(size, _)| size).sum::<u64>();
         let mut sum = 0;
@@ -96,11 +97,9 @@ impl Session<'_> {
             all > 0 && sum <= all / 2
         });
         let kept: BTreeSet<Item> = kept.map(|(_, item)| item.clone()).collect();
-        let (kept, late): (Vec<ApplyItem>, Vec<ApplyItem>) =
-            items.drain(..).partition(|item| kept.contains(&item.item));
-        let late: BTreeSet<Item> = late.into_iter().map(|item| item.item).collect();
+        let late = items.extract_if(.., |item| !kept.contains(&item.item));
+        let late: BTreeSet<Item> = late.map(|item| item.item).collect();
         self.put_off_full(incoming, |item| late.contains(item));
-        *items = kept;
         Ok(wanted_of(items, wanted))
     }
 
@@ -208,13 +207,23 @@ impl Disks<'_> {
     /// Bytes that items need on each disk.
     fn needs(&self, items: &[ApplyItem]) -> BTreeMap<&Path, u64> {
         let mut needs = BTreeMap::new();
-        for step in items.iter().flat_map(|item| &item.steps) {
-            let Some(new) = step.new else { continue };
-            let disk = self.elsewhere.get(&new.slot).map_or(self.root, PathBuf::as_path);
-            let block = self.blocks.get(disk).copied().unwrap_or(1);
-            *needs.entry(disk).or_insert(0) += in_blocks(new.content.size, block) + RECORD;
+        for (disk, bytes) in items.iter().flat_map(|item| &item.steps).filter_map(|step| self.need(step)) {
+            *needs.entry(disk).or_insert(0) += bytes;
         }
         needs
+    }
+
+    /// Bytes that an item needs on all disks together.
+    fn size(&self, item: &ApplyItem) -> u64 {
+        item.steps.iter().filter_map(|step| self.need(step)).map(|(_, bytes)| bytes).sum()
+    }
+
+    /// Disk of the file that a step brings, and the bytes that it needs there.
+    fn need(&self, step: &ApplyStep) -> Option<(&Path, u64)> {
+        let new = step.new?;
+        let disk = self.elsewhere.get(&new.slot).map_or(self.root, PathBuf::as_path);
+        let block = self.blocks.get(disk).copied().unwrap_or(1);
+        Some((disk, in_blocks(new.content.size, block) + RECORD))
     }
 }
 

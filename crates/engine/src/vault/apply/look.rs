@@ -63,7 +63,7 @@ impl Hand<'_> {
                 Ok(if known[1] == raw { What::New } else { What::Other })
             }
             Ok(_) => Ok(What::Other),
-            // Somebody has locked it. A disk that merely fails must not pass for an edit: half a
+            // The user has locked it. A disk that merely fails must not pass for an edit: half a
             // unit would stay as it is.
             Err(error) if is_locked(&error, &stat) => Ok(What::Other),
             Err(error) => Err(error).at("read", path),

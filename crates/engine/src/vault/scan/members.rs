@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use crate::fs::{At, Fs, IoAt, found};
-use crate::model::{FileKind, FileStat, VaultPath};
+use crate::model::{FileKind, FileStat, VaultPath, in_folder};
 use crate::vault::Layout;
 
 /// Finds the files for which `wanted` holds, with their current metadata. If a path has several
@@ -29,9 +29,7 @@ pub fn members(
             listed => listed.at("list", &place)?,
         };
         for (name, kind) in listed {
-            let on_disk = name
-                .to_str()
-                .map(|name| if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") });
+            let on_disk = name.to_str().map(|name| in_folder(&folder, name));
             let Some((path, on_disk)) =
                 on_disk.and_then(|on_disk| Some((VaultPath::new(&on_disk).ok()?, on_disk)))
             else {

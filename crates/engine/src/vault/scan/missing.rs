@@ -17,7 +17,7 @@ use std::io;
 
 use super::{Problem, ProblemKind};
 use crate::fs::{Fs, Linked, found};
-use crate::model::{FileKind, FileStat, VaultPath};
+use crate::model::{FileKind, FileStat, VaultPath, in_folder};
 use crate::vault::{Layout, Names};
 
 /// Looks again at files that a scan with these `names` did not find. Returns the problems that keep
@@ -63,7 +63,7 @@ impl Look<'_> {
             }
         };
         for (name, stat) in names.iter().zip(stats) {
-            let on_disk = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+            let on_disk = in_folder(folder, name);
             match stat.and_then(|stat| self.is_gone(&on_disk, &stat)) {
                 Ok(Some(kind)) => drop(self.problems.insert(on_disk, kind)),
                 Ok(None) => {}
@@ -95,10 +95,7 @@ impl Look<'_> {
                 // Where neither is there, it has just gone, or come.
                 return Ok(!alike.is_empty());
             }
-            if !folder.is_empty() {
-                folder.push('/');
-            }
-            folder.push_str(name);
+            folder = in_folder(&folder, name);
         }
         Ok(false)
     }
@@ -111,10 +108,7 @@ impl Look<'_> {
         }
         match self.list(folder).map(|listed| listed.get(&key).is_some_and(|on| on.contains(&name_of_path))) {
             Ok(false) => {}
-            Ok(true) => {
-                let on_disk = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
-                self.problems.insert(on_disk, ProblemKind::Busy);
-            }
+            Ok(true) => drop(self.problems.insert(in_folder(folder, name), ProblemKind::Busy)),
             Err(error) => self.note(folder, error),
         }
     }

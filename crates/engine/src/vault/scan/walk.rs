@@ -3,7 +3,7 @@
 use super::{Problem, ProblemKind, ScanError, ScanOptions, ScanProgress};
 use crate::fs::{At, Fs, MountId, Names};
 use crate::model::sqlite::main_of;
-use crate::model::{FileKind, VaultPath};
+use crate::model::{FileKind, VaultPath, in_folder};
 use crate::planted::{Bug, planted};
 use crate::vault::mounts::read_mark;
 use crate::vault::{FileChanged, Layout, Mounts, Verdict};
@@ -175,13 +175,11 @@ fn sort(
     let prunes = |path: &_| filter.prunes(path);
     let leads_to = |path: &_| filter.leads_to(path) && !planted(Bug::TrustTheListing);
     for (name, kind) in names {
-        let below =
-            |name: &str| if on_disk.is_empty() { name.to_owned() } else { format!("{on_disk}/{name}") };
         let Some(text) = name.to_str() else {
-            walked.problem(below(&name.to_string_lossy()), ProblemKind::NotUtf8);
+            walked.problem(in_folder(on_disk, &name.to_string_lossy()), ProblemKind::NotUtf8);
             continue;
         };
-        let on_disk = below(text);
+        let on_disk = in_folder(on_disk, text);
         let path = match VaultPath::new(&on_disk) {
             Ok(path) => path,
             Err(error) => {
