@@ -1,9 +1,12 @@
 //! The remote: its adapter, chosen by the URL, and the decorators around it.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{AssembleError, Assembly, clock, entropy};
+use cogzy_client::paths::embedded_remote;
 use cogzy_engine::clock::Entropy;
 use cogzy_engine::remote::{
     FolderRemote, Limited, Meter, Metered, Paced, Probe, Refused, Remote, RemoteError, RemoteUrl, Retry,
@@ -52,6 +55,12 @@ impl Assembly<'_> {
     /// See [`FolderRemote::create`].
     pub async fn make_remote_folder(&self) -> Result<(), AssembleError> {
         if let RemoteUrl::Folder(root) = self.remote {
+            if self.config.remote.is_none() {
+                // The vault's files may be for nobody else. Where it cannot be made, the next call
+                // says why.
+                let beside = embedded_remote(&self.config.vault);
+                let _made = DirBuilder::new().mode(0o700).create(beside);
+            }
             FolderRemote::create(root, entropy()).await?;
         }
         Ok(())

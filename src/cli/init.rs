@@ -16,6 +16,7 @@ use crate::config::{Flag, SettingSource};
 use cogzy_client::documents::{SchemaVersion, StatusDocument};
 use cogzy_client::paths::machine_id;
 use cogzy_client::socket::{self, ClientError};
+use cogzy_engine::fs::{Fs, RealFs};
 use cogzy_engine::remote::Meter;
 use cogzy_engine::sync::{Joining, SyncError, join};
 use cogzy_engine::vault::{Marker, Spellings};
@@ -100,7 +101,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
 fn set_up(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let root = &app.config().vault;
     let settings = Remembered::of(app, args)?;
-    std::fs::create_dir_all(root.join("sync")).map_err(|error| {
+    RealFs.create_dir_all(&root.join("sync")).map_err(|error| {
         Failure::new(Exit::Usage, format!("the vault's folder {} cannot be made: {error}", root.display()))
     })?;
     let lock = match app.lock() {

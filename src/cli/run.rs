@@ -25,6 +25,7 @@ use crate::telemetry::{self, Rotated, Sinks};
 use cogzy_client::documents::EventBody;
 use cogzy_client::paths::{fits_socket, machine_id};
 use cogzy_client::socket::ClientError;
+use cogzy_engine::fs::{Fs, RealFs};
 use cogzy_engine::remote::Meter;
 use cogzy_engine::sync::{Engine, Joining, join};
 use cogzy_engine::vault::FileLock;
@@ -103,7 +104,7 @@ fn make_embedded_vault(app: &App) -> Result<(), Failure> {
     if !app.embedded {
         return Ok(());
     }
-    std::fs::create_dir_all(root.join("sync")).map_err(|error| {
+    RealFs.create_dir_all(&root.join("sync")).map_err(|error| {
         // A service that ends with 2 is not started again, and a disk may be mounted later.
         Failure::new(Exit::Held, format!("the vault's folder {} cannot be made: {error}", root.display()))
             .next("mount the disk that it lies on, or name another folder: cogzy-vault --vault FOLDER init")

@@ -95,3 +95,38 @@ async fn what_was_written_late_can_be_kept_beside_the_memory() {
         assert_eq!(machine.read(&beside).unwrap(), b"corpus A\nwritten late\n");
     }
 }
+
+/// What is discarded with a decided conflict is not looked at again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conflict_that_another_device_has_decided_stays_until_its_loser_was_looked_at() {
+    const NOTE: &str = "traces/note.json";
+    let folder = fresh_folder();
+    let [one, two] = ["one", "two"].map(|name| Machine::with_folder(folder.path(), name));
+    for machine in [&one, &two] {
+        machine.good(&["init"]).await;
+    }
+    one.write(NOTE, "A");
+    one.sync().await;
+    two.sync().await;
+    one.write(NOTE, "B");
+    one.sync().await;
+    two.write(NOTE, "C");
+    let mut open = File::options().append(true).open(two.root.join(NOTE)).unwrap();
+    let turn = File::create(two.sync().join("trash.lock")).unwrap();
+    turn.lock().unwrap(); // Another program looks at the trash, and takes its time.
+    two.run(&["sync"]).await;
+    one.sync().await;
+    one.good(&["conflicts", "resolve", "--all", "--keep", "stands"]).await;
+    two.run(&["sync"]).await;
+    open.write_all(b", written late").unwrap();
+    drop((open, turn));
+    for version in ["1", "2", "3"] {
+        // A run that waits until this has settled looks at what was displaced when that has, too.
+        two.write("traces/later.json", version);
+        two.run(&["sync"]).await;
+    }
+    two.good(&["conflicts", "resolve", "--all", "--keep", "both"]).await;
+    let beside = two.files().into_keys().find(|path| path.starts_with("traces/note (")).unwrap();
+    assert_eq!(two.read(&beside).unwrap(), b"C, written late");
+    assert_eq!(two.read(NOTE).unwrap(), b"B");
+}

@@ -18,7 +18,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::databases::Turn;
-use super::{MountId, ReadFile, WriteFile};
+use super::{MountId, ReadFile, WriteFile, dress};
 use crate::model::{FileKind, FileStat};
 
 /// A name, and the folder that it stands in.
@@ -61,8 +61,7 @@ impl At<'_> {
 
     /// Opens a file to be locked, and makes it if it is missing.
     pub fn open_lock(self) -> io::Result<File> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        Ok(File::from(rustix::fs::openat(self.folder, self.name, flags, Mode::RUSR | Mode::WUSR)?))
+        self.make(OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC)
     }
 
     /// Opens a file to write at its end, and makes it if it is missing.
@@ -73,7 +72,7 @@ impl At<'_> {
             | OFlags::NOFOLLOW
             | OFlags::NONBLOCK
             | OFlags::CLOEXEC;
-        Ok(File::from(rustix::fs::openat(self.folder, self.name, flags, Mode::RUSR | Mode::WUSR)?))
+        self.make(flags)
     }
 
     /// Leaves only the owner's rights on a file or folder that is no link and has `mode`.
@@ -94,8 +93,15 @@ impl At<'_> {
     }
 
     fn create_as(self, access: OFlags) -> io::Result<File> {
-        let flags = access | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(File::from(rustix::fs::openat(self.folder, self.name, flags, Mode::RUSR | Mode::WUSR)?))
+        self.make(access | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC)
+    }
+
+    /// Opens a file, which may have to be made for that.
+    fn make(self, flags: OFlags) -> io::Result<File> {
+        let made = File::from(rustix::fs::openat(self.folder, self.name, flags, Mode::RUSR | Mode::WUSR)?);
+        let above = self.name.parent().filter(|above| !above.as_os_str().is_empty());
+        dress::own_new(&made, self.folder, above.unwrap_or(Path::new(".")))?;
+        Ok(made)
     }
 
     /// Fails where the folder does not let its names be changed, or the file does not let itself be

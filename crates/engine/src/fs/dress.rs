@@ -9,9 +9,10 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 use std::sync::LazyLock;
 
-use rustix::fs::{Gid, Uid, XattrFlags};
+use rustix::fs::{AtFlags, Gid, Uid, XattrFlags};
 use rustix::io::Errno;
 
 /// No attribute is longer (`XATTR_SIZE_MAX`), and no list of names.
@@ -59,16 +60,19 @@ pub(super) fn like_folder(file: &File, folder: &std::fs::Metadata) -> io::Result
     Ok(left)
 }
 
-/// Gives a folder that was just made to the owner of the folder that it stands in.
-pub(super) fn own_folder(folder: BorrowedFd, above: BorrowedFd) -> io::Result<()> {
+/// Gives a file or folder that was just made to the owner of the folder that it stands in, which is
+/// named as `above` in `folder`. Only root makes what is somebody else's, and who runs a command
+/// once as root could not use the vault any more.
+pub(super) fn own_new(made: impl AsFd, folder: BorrowedFd, above: &Path) -> io::Result<()> {
     if !rustix::process::geteuid().is_root() {
         return Ok(());
     }
-    let (now, above) = (rustix::fs::fstat(folder)?, rustix::fs::fstat(above)?);
+    let now = rustix::fs::fstat(&made)?;
+    let above = rustix::fs::statat(folder, above, AtFlags::empty())?;
     if (now.st_uid, now.st_gid) == (above.st_uid, above.st_gid) {
         return Ok(());
     }
-    match rustix::fs::fchown(folder, Some(Uid::from_raw(above.st_uid)), Some(Gid::from_raw(above.st_gid))) {
+    match rustix::fs::fchown(made, Some(Uid::from_raw(above.st_uid)), Some(Gid::from_raw(above.st_gid))) {
         Err(error) if refuses(error) => Ok(()),
         done => Ok(done?),
     }

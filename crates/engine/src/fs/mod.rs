@@ -51,7 +51,7 @@ pub use holds::Holds;
 pub use io_at::{At, IoAt, found};
 pub use network::is_network;
 pub use pinned::Pinned;
-pub use real::RealFs;
+pub use real::{RealFs, own_new};
 pub use rooted::RootedFs;
 pub use tree::{files_below, readable_files_below, remove_below, remove_tree};
 

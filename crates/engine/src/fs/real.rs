@@ -13,12 +13,22 @@ use rustix::fs::CWD;
 use super::at::{At, mount_of, names, sync_folder};
 use super::cloned::create_like;
 use super::flush;
-use super::{Flush, Fs, MountId, Names, ReadFile, WriteFile};
+use super::{Flush, Fs, MountId, Names, ReadFile, WriteFile, dress};
 use crate::model::{FileKind, FileStat};
 
 /// File systems of this machine.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RealFs;
+
+/// Gives what was just made at `path` to the owner of the folder that it stands in, where only root
+/// can.
+///
+/// # Errors
+/// Errors of the system.
+pub fn own_new(made: impl AsFd, path: &Path) -> io::Result<()> {
+    let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+    dress::own_new(made, CWD, above.unwrap_or(Path::new(".")))
+}
 
 const fn at(path: &Path) -> At<'_> {
     At { folder: CWD, name: path }
@@ -59,7 +69,11 @@ impl Fs for RealFs {
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        let missing: Vec<&Path> = path.ancestors().take_while(|path| !path.exists()).collect();
         std::fs::create_dir_all(path)?;
+        for made in missing.into_iter().rev() {
+            own_new(at(made).open_folder()?, made)?;
+        }
         // The call above accepts a link to a folder.
         match self.lstat(path)?.kind {
             FileKind::Folder => Ok(()),

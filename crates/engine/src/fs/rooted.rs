@@ -196,11 +196,10 @@ impl RootedFs {
         match rustix::fs::mkdirat(above, name, mode) {
             Err(Errno::EXIST) => open_below(above, name, STEP),
             Err(error) => Err(error.into()),
-            Ok(()) if ours => open_below(above, name, STEP),
             Ok(()) => {
                 // To change what it is, it must be open for more than naming what is in it.
                 let made = open_below(above, name, FOLDER)?;
-                dress::own_folder(made.as_fd(), above)?;
+                dress::own_new(&made, above, Path::new("."))?;
                 Ok(made)
             }
         }

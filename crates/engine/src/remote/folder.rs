@@ -21,6 +21,7 @@ use bytes::Bytes;
 use super::url::folder_url;
 use super::{Capabilities, Object, Page, Probe, Remote, RemoteError, RemoteErrorKind, Span};
 use crate::clock::{Entropy, random};
+use crate::fs::{Fs, RealFs, own_new};
 
 mod leftovers;
 mod list;
@@ -70,8 +71,11 @@ impl FolderRemote {
         let remote = Self { root: root.to_owned(), entropy };
         remote
             .blocking("open", "", |remote| {
-                fs::create_dir_all(&remote.root)?;
-                File::options().append(true).create(true).open(remote.root.join(MARKER))?.sync_all()?;
+                RealFs.create_dir_all(&remote.root)?;
+                let path = remote.root.join(MARKER);
+                let marker = File::options().append(true).create(true).open(&path)?;
+                own_new(&marker, &path)?;
+                marker.sync_all()?;
                 remote.root.ancestors().try_for_each(sync_folder_of_ours)
             })
             .await?;
@@ -157,7 +161,7 @@ impl FolderRemote {
     fn write(&self, key: &str, body: &[u8]) -> io::Result<()> {
         let path = self.path(key)?;
         let folder = path.parent().unwrap_or(&self.root);
-        fs::create_dir_all(folder)?;
+        RealFs.create_dir_all(folder)?;
         let name = u64::from_le_bytes(random(self.entropy.as_ref()));
         let temporary = folder.join(format!("{TEMPORARY}{name:016x}"));
         let written = write_new(&temporary, body).and_then(|()| fs::rename(&temporary, &path));
@@ -289,12 +293,17 @@ fn object_at(path: &Path) -> io::Result<Option<(u64, i64)>> {
 
 fn write_new(path: &Path, body: &[u8]) -> io::Result<()> {
     let mut file = File::options().write(true).create_new(true).open(path)?;
+    own_new(&file, path)?;
     file.write_all(body)?;
     file.sync_all()
 }
 
+/// Some network and FUSE file systems have no fsync for folders.
 fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
+    match File::open(folder)?.sync_all() {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+        result => result,
+    }
 }
 
 /// Syncs a folder, and ignores one that is unreadable: another user's folder was not created here.

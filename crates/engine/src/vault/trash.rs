@@ -258,6 +258,21 @@ fn is_left_over(fs: &dyn Fs, folder: &Path) -> Result<bool, IoAt> {
     }
 }
 
+/// Conflicts whose losing files were not looked at again since an apply displaced them: a program
+/// may still write to one, or has.
+///
+/// # Errors
+/// An error if a trash cannot be read.
+pub fn unchecked_conflicts(fs: &dyn Fs, layout: &Layout) -> Result<BTreeSet<ConflictId>, TrashError> {
+    let mut unchecked = BTreeSet::new();
+    for id in list(fs, layout)? {
+        let journal = Journal::read(fs, &layout.trash_of(&id).join(UNCHECKED))?;
+        let items = journal.into_iter().flat_map(|journal| journal.items);
+        unchecked.extend(items.filter_map(|item| item.keep).map(|keeping| keeping.id));
+    }
+    Ok(unchecked)
+}
+
 /// Moves the files that `sync/conflicts/` keeps of a decided conflict to a trash of their own. If
 /// this is cut short, it may be called again: then the rest goes to another trash.
 ///

@@ -9,14 +9,15 @@ use std::collections::HashMap;
 
 use crate::log::{Depth, HEADS_BEFORE_LIST, LogError, PACKS, Prepared, Snapshot, pack_key};
 use crate::model::{
-    Commit, CommitKind, Device, FIRST_FORMAT, FORMAT, Feature, Hlc, Keeps, MAX_AHEAD_MS, PackId, PackInfo,
-    Prune, Reads, VaultId,
+    Commit, CommitKind, Device, FIRST_FORMAT, FORMAT, Feature, Hlc, Keeps, MAX_AHEAD_MS, PackInfo, Prune,
+    Reads, VaultId,
 };
 use crate::planted::{Bug, planted};
 use crate::remote::{RemoteErrorKind, list_all};
 use crate::state::{LastSync, Pending};
 use crate::sync::SyncError;
 use crate::sync::session::{Context, Session};
+use crate::vault::Marker;
 
 impl Session<'_> {
     /// Begins a commit that follows `head` and changes nothing yet.
@@ -66,12 +67,12 @@ impl Session<'_> {
 
     /// Says what this program reads and this device wants to be kept, once before its first commit
     /// to a vault, and whenever that changes.
-    async fn announce(&self) -> Result<(), SyncError> {
+    pub(super) async fn announce(&self) -> Result<(), SyncError> {
         let database = &self.context.ports.database;
         let keeps = self.context.settings.retention.keeps();
         let Keeps { generations, seconds } = keeps;
-        let (vault, features) = (self.marker.vault, Feature::ALL.len());
-        let noted = format!("announced:{vault}:{FORMAT}:{features}:{generations}:{seconds}");
+        let (Marker { vault, device, .. }, features) = (&self.marker, Feature::ALL.len());
+        let noted = format!("announced:{vault}:{device}:{FORMAT}:{features}:{generations}:{seconds}");
         if database.noted(&noted).unwrap_or_default().is_some() {
             return Ok(());
         }
@@ -142,15 +143,14 @@ impl Session<'_> {
 
     /// The transaction id after `last`. A clock that is more than a day ahead of the server's is
     /// not believed: the id never runs backwards, so one bad day would mark all later generations
-    /// with its date. `pack` is a pack put a moment ago, if there is one: its time is the server's.
-    /// The server is asked only where the newest commit does not settle the matter.
-    pub(crate) async fn next_txn(&self, last: Option<Hlc>, pack: Option<PackId>) -> Result<Hlc, SyncError> {
+    /// with its date. The server is asked only where the newest commit does not settle the matter.
+    pub(crate) async fn next_txn(&self, last: Option<Hlc>) -> Result<Hlc, SyncError> {
         let device = self.marker.device;
         let now = self.context.ports.clock.now_ms();
         let ahead =
             |server: i64| u64::try_from(server).is_ok_and(|server| now > server.saturating_add(MAX_AHEAD_MS));
         if self.log.newest_ms().is_none_or(ahead)
-            && let Some(server) = self.server_now(pack).await?
+            && let Some(server) = self.server_now().await?
             && ahead(server)
         {
             let server = u64::try_from(server).unwrap_or_default();
@@ -164,12 +164,8 @@ impl Session<'_> {
     }
 
     /// The server's time, in milliseconds since the Unix epoch. None if the store does not tell it.
-    async fn server_now(&self, pack: Option<PackId>) -> Result<Option<i64>, SyncError> {
-        let remote = &self.context.ports.remote;
-        if let Some(pack) = pack {
-            return Ok(remote.head(&pack_key(pack)).await?.map(|object| object.modified_ms));
-        }
-        match remote.server_ms().await {
+    async fn server_now(&self) -> Result<Option<i64>, SyncError> {
+        match self.context.ports.remote.server_ms().await {
             Err(error) if error.kind == RemoteErrorKind::Malformed => Ok(None),
             told => Ok(Some(told?)),
         }

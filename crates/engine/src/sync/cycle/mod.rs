@@ -4,7 +4,7 @@
 //! [`look`] looks; [`local`] turns a scan into the planner's input; [`names`] keeps back names that
 //! not every device can read, [`databases`] what older ones would tear apart, until [`readers`] has
 //! readers for them; [`groups`] looks into the files of groups, and [`stale`] leaves out what was
-//! not computed again. [`pull`] and [`fetch`] bring in, [`push`], [`intake`] and [`upload`] send,
+//! not computed again. [`pull`] and [`fetch`] bring in, [`push`], [`gather`], [`intake`] and [`upload`] send,
 //! [`sent`] and [`commit`] make a generation of it, and [`tidy`] clears up.
 //!
 //! Decided here: the order, and when to begin again because the remote has moved on. A crash leaves
@@ -19,6 +19,7 @@ mod databases;
 mod disks;
 mod fetch;
 mod finishing;
+mod gather;
 mod given_up;
 mod groups;
 mod hinted;

@@ -7,11 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::Survey;
+use super::gather::{Gather, Gathered};
 use super::indexed::Packs;
-use super::intake::Taken;
 use super::sent::{Sent, fill, manifest_after};
-use super::upload::PACKS_IN_FLIGHT;
-use super::{Known, Run, Survey, Uploads};
 use crate::content::ChunkIndex;
 use crate::log::{Prepared, Snapshot, packs_of};
 use crate::model::{CommitKey, CommitKind, Feature, Hlc, Item, Origin, PackInfo};
@@ -21,7 +20,7 @@ use crate::sync::conflicts::LocalConflict;
 use crate::sync::report::{Report, Trouble, Weight};
 use crate::sync::session::Session;
 use crate::sync::sound::Relied;
-use crate::sync::{About, Phase, Progress, SyncError, blocking};
+use crate::sync::{About, Phase, Progress, SyncError};
 
 /// State of a push under way, for its next commit.
 struct Pushing<'s> {
@@ -65,8 +64,9 @@ impl Session<'_> {
             batches.push(Vec::new());
         }
         let mut pushing = self.pushing(record, survey, pulled, &steps).await?;
-        let (mut losers, mut last) = (Some(losers), None);
-        for batch in batches {
+        let (mut losers, mut read, mut last) = (Some(losers), None, None);
+        let mut batches = batches.into_iter().peekable();
+        while let Some(batch) = batches.next() {
             if let Some(pushed) = last {
                 if self.log.settle().await? != Some(pushed) {
                     return Ok(last);
@@ -74,8 +74,12 @@ impl Session<'_> {
                 let head = self.log.snapshot_sharing(pushed, &survey.local.tree).await?;
                 pushing.head = self.log.at_hand(head);
             }
-            let sent = self.upload(&mut pushing, &batch, &losers.take().unwrap_or_default()).await?;
-            last = self.commit_sent(&mut pushing, &batch, sent).await?.or(last);
+            let losers = losers.take().unwrap_or_default();
+            let (sent, txn) = self.upload(&mut pushing, &batch, &losers, read.take()).await?;
+            if let Some(prepared) = self.prepare(&mut pushing, &batch, &sent, txn).await? {
+                last = Some(prepared.key);
+                read = self.commit(&mut pushing, &prepared, &sent, batches.peek()).await?;
+            }
         }
         if last.is_some() {
             self.context.clear_uploaded();
@@ -114,29 +118,24 @@ impl Session<'_> {
         })
     }
 
-    /// Commits the uploaded part of a batch. Returns no key if there is none.
-    async fn commit_sent(
+    /// The commit of the uploaded part of a batch, and the record for it. None if there is nothing
+    /// to commit.
+    async fn prepare(
         &mut self,
         pushing: &mut Pushing<'_>,
         batch: &[&Step],
-        mut sent: Sent,
-    ) -> Result<Option<CommitKey>, SyncError> {
-        leave_out_halves(pushing, &mut sent, &mut self.report);
+        sent: &Sent,
+        txn: Hlc,
+    ) -> Result<Option<Prepared>, SyncError> {
         if sent.items.is_empty() && sent.kept.is_empty() {
             return Ok(None);
         }
-        let txn = match pushing.txn {
-            Some(txn) => txn,
-            None => self.next_txn(pushing.record.txn, sent.packs.keys().next().copied()).await?,
-        };
-        pushing.txn = Some(txn);
-        pushing.record.txn = Some(txn);
+        let draft = self.draft(&pushing.head, txn, CommitKind::Sync).await?;
+        let mut commit = fill(draft, &pushing.head, batch, sent);
         let origin = Origin { device: self.context.settings.device_name.clone(), txn };
-        for conflict in &mut sent.kept {
+        for conflict in &mut commit.kept {
             conflict.origin.get_or_insert_with(|| origin.clone());
         }
-        let draft = self.draft(&pushing.head, txn, CommitKind::Sync).await?;
-        let mut commit = fill(draft, &pushing.head, batch, &sent);
         pushing.survey.local.fold_parted(&mut commit.changes, &pushing.head.tree);
         if sent.databases && self.behind(Feature::Sqlite, &pushing.head).await?.is_empty() {
             commit.needs.push(Feature::Sqlite.need());
@@ -145,46 +144,75 @@ impl Session<'_> {
         let after = manifest_after(&pushing.head, &prepared.commit, &pushing.survey.local.tree);
         pushing.done.extend(sent.items.iter().cloned());
         let Pushing { survey, record, done, .. } = pushing;
+        record.txn = Some(txn);
         self.context.agree(record, survey, done, Some(prepared.key), &after)?;
         self.note_losses(survey, done)?;
-        self.publish(&prepared, record.clone()).await?;
+        Ok(Some(prepared))
+    }
+
+    /// Sends a commit, and reads the files of the next one while the store takes it.
+    async fn commit(
+        &mut self,
+        pushing: &mut Pushing<'_>,
+        prepared: &Prepared,
+        sent: &Sent,
+        next: Option<&Vec<&Step>>,
+    ) -> Result<Option<Gathered>, SyncError> {
         let brought: Vec<Arc<PackInfo>> = packs_of(prepared.key, &prepared.commit).map(Arc::new).collect();
-        // The store has said so of each, in this very push.
-        self.log.note_there(&brought.iter().map(|pack| pack.id).collect());
-        for pack in brought {
+        for pack in &brought {
             if let Some(packs) = &mut pushing.packs {
-                packs.insert(pack.id, Arc::clone(&pack));
+                packs.insert(pack.id, Arc::clone(pack));
             }
-            pushing.index.insert(Arc::clone(&pack));
+            pushing.index.insert(Arc::clone(pack));
             pushing.left_over.retain(|left| left.id != pack.id);
         }
+        let gather = self.gather(pushing, false)?;
+        let (watcher, progress) = (self.watcher, pushing.progress);
+        let meanwhile = async {
+            let Some(batch) = next else { return Ok(None) };
+            let mut gathered = gather.read(batch, &[], progress).await?;
+            gathered.arrive(watcher).await?;
+            Ok(Some(gathered))
+        };
+        // Whatever becomes of the files, the commit is seen through.
+        let publish = self.publish(prepared, pushing.record.clone());
+        let ((), read) = tokio::try_join!(publish, async { Ok(meanwhile.await) })?;
+        // The store has said so of each, in this very push.
+        self.log.note_there(&brought.iter().map(|pack| pack.id).collect());
         self.report.sent(&prepared.commit);
         // The commit replaces a remote version that did not fit together.
         let sent_over = |about: &About| matches!(about, About::Item(item) if sent.items.contains(item));
         let fits = |trouble: &Trouble| trouble.weight != Weight::Invalid || !sent_over(&trouble.about);
         self.report.keep_problems(fits);
-        Ok(Some(prepared.key))
+        read
     }
 
     /// Uploads what a batch and losing versions need. What that leaves to packs of others is read
     /// before anything relies on it; a chunk that is not there is taken out of the index, and sent
-    /// after all.
+    /// after all. `read` is the batch where its files were read already. Returns the transaction of
+    /// its commit, too.
     async fn upload(
         &mut self,
         pushing: &mut Pushing<'_>,
         batch: &[&Step],
         losers: &[LocalConflict],
-    ) -> Result<Sent, SyncError> {
+        mut read: Option<Gathered>,
+    ) -> Result<(Sent, Hlc), SyncError> {
         let (before, mut doubtful, mut doubted) = (pushing.progress, false, BTreeSet::new());
         loop {
-            let (sent, relied) = self.upload_once(pushing, batch, losers, doubtful).await?;
+            let gathered = match read.take() {
+                Some(gathered) => gathered,
+                None => self.gather(pushing, doubtful)?.read(batch, losers, pushing.progress).await?,
+            };
+            let (mut sent, relied, txn) = self.upload_rest(pushing, gathered).await?;
             doubted.extend(relied.doubted);
             let mut missing = self.context.not_there_now(&pushing.index, relied.chunks, &doubted).await?;
             // This device may have read them once.
             missing.extend(relied.unread);
             let is_read_again = relied.is_wrong && !doubtful;
             if missing.is_empty() && !is_read_again {
-                return Ok(sent);
+                leave_out_halves(pushing, &mut sent, &mut self.report);
+                return Ok((sent, txn));
             }
             tracing::warn!(
                 chunks = missing.len(),
@@ -199,116 +227,50 @@ impl Session<'_> {
         }
     }
 
-    /// Uploads what a batch and losing versions need and nobody seems to have sent. Returns the
-    /// chunks that others seem to have sent, too.
-    async fn upload_once(
+    /// Uploads what is left of a batch. Returns what it leaves to packs of others, too.
+    async fn upload_rest(
         &mut self,
         pushing: &mut Pushing<'_>,
-        batch: &[&Step],
-        losers: &[LocalConflict],
-        doubtful: bool,
-    ) -> Result<(Sent, Relied), SyncError> {
-        let context = self.context;
-        let files = batch.iter().map(|step| step.files.len()).sum();
-        let small = context.settings.limits.enclosed_at(pushing.head.seq(), files);
-        let Pushing { survey, head, index, left_over, progress, .. } = pushing;
-        let mut known = Known::new(head, index, left_over.clone());
-        known.doubtful = doubtful;
-        let uploads = Uploads::new(context).keeping(small);
-        let mut sent = Sent::default();
-        let contents = {
-            let params = self.log.header()?.chunking;
-            let mut run = Run::new(params, context.ports.entropy.as_ref(), &mut known, uploads.clone())?;
-            for step in batch {
-                self.take_in_step(&mut run, survey, step, progress, &mut sent).await?;
+        mut gathered: Gathered,
+    ) -> Result<(Sent, Relied, Hlc), SyncError> {
+        let (context, watcher) = (self.context, self.watcher);
+        let began = async {
+            match pushing.txn {
+                Some(txn) => Ok(txn),
+                None => self.next_txn(pushing.record.txn).await,
             }
-            for loser in losers {
-                self.take_in_loser(&mut run, loser, &mut sent).await?;
-            }
-            blocking(|| run.finish())?
         };
-        for left in (0..PACKS_IN_FLIGHT).rev() {
-            uploads.wait_for(left).await?;
-            self.watcher.progress(uploads.sent_of(*progress));
-        }
-        if let Some(kept) = uploads.take_kept() {
-            match kept.enclosed() {
-                Some(enclosed) if self.behind(Feature::Enclosed, head).await?.is_empty() => {
-                    sent.enclosed = Some(enclosed);
+        // What a first commit asks and says needs no pack to be there.
+        let (arrived, announced, began) = tokio::join!(gathered.arrive(watcher), self.announce(), began);
+        (arrived?, announced?);
+        let txn = *pushing.txn.insert(began?);
+        gathered.troubles.drain(..).for_each(|trouble| self.report.once(trouble));
+        pushing.progress = gathered.progress;
+        if let Some(small) = gathered.small.take() {
+            match small.enclosed() {
+                Some(enclosed) if self.behind(Feature::Enclosed, &pushing.head).await?.is_empty() => {
+                    gathered.sent.enclosed = Some(enclosed);
                 }
-                _ => {
-                    uploads.queue(kept).await;
-                    uploads.wait_for(0).await?;
-                }
+                _ => gathered.part_with(small, watcher).await?,
             }
         }
-        let mut relied = Relied { chunks: known.relied().clone(), ..Relied::default() };
-        relied.add(context, index, head, contents).await?;
-        sent.packs.extend(known.used());
-        sent.packs.extend(uploads.done().await.into_iter().map(|pack| (pack.id, pack)));
-        Ok((sent, relied))
+        let Gathered { sent, relied, contents, .. } = gathered;
+        let mut relied = Relied { chunks: relied, ..Relied::default() };
+        relied.add(context, &pushing.index, &pushing.head, contents).await?;
+        Ok((sent, relied, txn))
     }
+}
 
-    /// Reads the files of one item into the run. If one is missing, the item is left out.
-    async fn take_in_step(
-        &mut self,
-        run: &mut Run<'_>,
-        survey: &Survey,
-        step: &Step,
-        progress: &mut Progress,
-        sent: &mut Sent,
-    ) -> Result<(), SyncError> {
-        let mut recipes = Vec::new();
-        for (path, entry) in step.files.iter().filter_map(|file| Some((&file.path, file.to?))) {
-            let Some(source) = self.context.source(survey, path, entry) else {
-                self.report.wait(&step.item, format!("{path}: it is no longer as it was scanned"));
-                return Ok(());
-            };
-            // A large file reports more than one step.
-            let (uploads, watcher, before) = (run.uploads().clone(), self.watcher, *progress);
-            let read = |bytes| {
-                let bytes_done = before.bytes_done + bytes;
-                watcher.progress(uploads.sent_of(Progress { bytes_done, ..before }));
-            };
-            match self.context.take_in(run, &source, &read).await? {
-                // The same state may stand in the vault under another name.
-                Taken::Known => sent.databases |= survey.local.in_parts.contains(path),
-                Taken::Read { recipe, database } => {
-                    recipes.extend(recipe.map(|recipe| (entry.digest, recipe)));
-                    sent.databases |= database;
-                }
-                Taken::LeftOut(why) => {
-                    self.report.wait(&step.item, format!("{path}: {why}"));
-                    return Ok(());
-                }
-            }
-            progress.files_done += 1;
-            progress.bytes_done += entry.size;
-            watcher.progress(uploads.sent_of(*progress));
-        }
-        sent.items.insert(step.item.clone());
-        sent.recipes.extend(recipes);
-        Ok(())
-    }
-
-    /// Reads a losing version into the run: all of it, or it is reported. A version that is missing
-    /// in part is not kept.
-    async fn take_in_loser(
-        &mut self,
-        run: &mut Run<'_>,
-        loser: &LocalConflict,
-        sent: &mut Sent,
-    ) -> Result<(), SyncError> {
-        match self.context.read_loser(run, &loser.conflict).await? {
-            Ok(recipes) => {
-                sent.recipes.extend(recipes);
-                sent.kept.push(loser.conflict.clone());
-            }
-            Err(why) => {
-                self.report.once(Trouble::of(&loser.conflict.item, why, Weight::Lasting));
-            }
-        }
-        Ok(())
+impl<'e> Session<'e> {
+    /// What files are read for in this push. It keeps nothing of the run from going on.
+    fn gather<'a>(&self, pushing: &'a Pushing<'_>, doubtful: bool) -> Result<Gather<'a>, SyncError>
+    where
+        'e: 'a,
+    {
+        let (context, watcher) = (self.context, self.watcher);
+        let Pushing { survey, head, index, left_over, .. } = pushing;
+        let params = self.log.header()?.chunking;
+        Ok(Gather { context, watcher, survey, params, head, index, left_over, doubtful })
     }
 }
 

@@ -234,8 +234,8 @@ impl Uploads {
         }
     }
 
-    /// Packs that the remote has taken.
-    pub(crate) async fn done(self) -> Vec<PackInfo> {
+    /// Packs that the remote has taken, and that were not asked for before.
+    pub(crate) async fn done(&self) -> Vec<PackInfo> {
         std::mem::take(&mut self.state.lock().await.done)
     }
 }

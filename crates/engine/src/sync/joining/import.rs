@@ -93,7 +93,7 @@ impl Session<'_> {
         imported.files = entries.len();
         imported.bytes = entries.values().map(|entry| entry.size).sum();
         let mut record = self.context.record_or_first(self.marker.vault)?;
-        let txn = self.next_txn(record.txn, packs.keys().next().copied()).await?;
+        let txn = self.next_txn(record.txn).await?;
         record.txn = Some(txn);
         let commit = Commit {
             changes: entries.into_iter().map(|(path, entry)| Change { path, entry: Some(entry) }).collect(),

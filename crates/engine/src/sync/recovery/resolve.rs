@@ -124,7 +124,14 @@ impl Context {
         agreed: &Snapshot,
         trash: &dyn Fn() -> ApplyId,
     ) -> Result<(), SyncError> {
-        for id in self.local_conflicts()?.into_keys().filter(|id| agreed.resolved.contains_key(id)) {
+        let here = self.local_conflicts()?.into_keys();
+        let resolved: Vec<_> = here.filter(|id| agreed.resolved.contains_key(id)).collect();
+        if resolved.is_empty() {
+            return Ok(());
+        }
+        // What is discarded is not looked at again: it stays until it has been.
+        let unchecked = trash::unchecked_conflicts(self.fs(), &self.layout)?;
+        for id in resolved.into_iter().filter(|id| !unchecked.contains(id)) {
             trash::discard_conflict(self.fs(), &self.layout, &trash(), id)?;
         }
         Ok(())

@@ -216,7 +216,7 @@ impl Session<'_> {
         }
         packs.extend(put.into_iter().map(|pack| (pack.id, Arc::new(pack))));
         let mut record = self.context.record_or_first(self.marker.vault)?;
-        let txn = self.next_txn(record.txn, packs.keys().next().copied()).await?;
+        let txn = self.next_txn(record.txn).await?;
         record.txn = Some(txn);
         kept.sort_by_key(|conflict| conflict.id);
         resolved.sort_by_key(|resolution| resolution.id);

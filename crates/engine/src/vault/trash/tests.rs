@@ -61,8 +61,10 @@ fn what_is_written_after_it_was_displaced_is_found() {
         rechecked[0].changed.iter().map(|one| (one.path.as_ref().unwrap().as_str(), one.content)).collect();
     let expected = [("a/plain", content_of("a/plain and more")), ("b/lost", content_of("b/lost and more"))];
     assert_eq!(changed, expected);
+    assert_eq!(unchecked_conflicts(&RealFs, &layout).unwrap(), BTreeSet::from([CONFLICT]));
     acknowledge(&RealFs, &layout, &id).unwrap();
     assert_eq!(recheck(LATER), []);
+    assert_eq!(unchecked_conflicts(&RealFs, &layout).unwrap(), BTreeSet::new());
 }
 
 /// A loser whose place is taken at recovery can neither be put back nor join the conflict's copies.
