@@ -107,3 +107,22 @@ async fn a_name_that_older_versions_refuse_waits_until_every_device_reads_it() {
     old.write("traces/17:02.json", "4");
     assert_eq!(old.sync().await["pushed"], 1, "the vault needs readers of such names already");
 }
+
+/// A vault that was copied to a new machine, or whose marker is lost, is that of another device.
+#[tokio::test]
+async fn a_device_with_a_new_id_says_what_it_reads() {
+    let folder = fresh_folder();
+    let [one, two] = ["one", "two"].map(|name| Machine::with_folder(folder.path(), name));
+    one.good(&["init"]).await;
+    one.write("traces/a.json", "a");
+    one.sync().await;
+    std::fs::remove_file(one.root.join(".cogzy-vault")).unwrap();
+    one.good(&["init", "--join"]).await;
+    one.write("traces/a.json", "b");
+    one.sync().await;
+    two.good(&["init"]).await;
+    two.write("traces/16:51.json", "a name that needs a newer version");
+    two.sync().await;
+    one.sync().await;
+    assert_eq!(one.files(), two.files());
+}

@@ -112,7 +112,7 @@ async fn a_conflict_that_another_device_has_decided_stays_until_its_loser_was_lo
     one.sync().await;
     two.write(NOTE, "C");
     let mut open = File::options().append(true).open(two.root.join(NOTE)).unwrap();
-    let turn = File::create(two.sync().join("trash.lock")).unwrap();
+    let turn = File::create(two.root.join("sync/trash.lock")).unwrap();
     turn.lock().unwrap(); // Another program looks at the trash, and takes its time.
     two.run(&["sync"]).await;
     one.sync().await;

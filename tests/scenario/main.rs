@@ -91,6 +91,7 @@ mod recovery_random;
 mod recovery_repair;
 mod recovery_reset;
 mod redeclared;
+mod refused;
 mod remote;
 mod remote_answers;
 mod remote_deletes;

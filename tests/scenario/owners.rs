@@ -2,7 +2,7 @@
 //! what is new has its folder's.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cogzy_engine::remote::{MemoryRemote, Remote};
@@ -171,4 +171,42 @@ async fn what_is_pulled_has_the_mode_of_its_place_from_the_beginning() {
     assert_eq!(two.text("traces/7.json").as_deref(), Some("[7, \"edited\"]"));
     assert_eq!(mode(&place(&two, 7)), 0o640);
     assert_eq!(two.dressed.take(), 0);
+}
+
+/// Once `sudo` has run a command, the vault is still its owner's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_root_has_run_leaves_the_vault_to_its_owner() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: this is not root");
+        return;
+    }
+    let folder = fresh_folder();
+    let root = Machine::with_folder(folder.path(), "one");
+    let owner = root.as_nobody();
+    owner.good(&["init"]).await;
+    owner.write("traces/a.json", "a");
+    owner.sync().await;
+    owner.write("traces/b.json", "b");
+    let made_by_the_test = of_root(folder.path());
+    root.sync().await;
+    root.good(&["verify"]).await;
+    assert_eq!(of_root(folder.path()), made_by_the_test);
+    owner.write("traces/c.json", "c");
+    assert_eq!(owner.sync().await["pushed"], 1);
+    owner.good(&["status"]).await;
+}
+
+/// Files and folders that belong to root.
+fn of_root(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let metadata = path.symlink_metadata().unwrap();
+        if metadata.is_dir() {
+            found.extend(of_root(&path));
+        }
+        found.extend((metadata.uid() == 0).then_some(path));
+    }
+    found.sort();
+    found
 }

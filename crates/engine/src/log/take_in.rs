@@ -13,7 +13,7 @@ use super::sift::{Sifted, sift};
 use super::steady::{Steady, read_steadily};
 use super::{Log, LogError, Node};
 use crate::model::{Commit, CommitKey, PackId, limits};
-use crate::remote::{RemoteErrorKind, Span};
+use crate::remote::{RemoteError, RemoteErrorKind, Span};
 
 /// Number of concurrent reads of commits.
 const PARALLEL_READS: usize = 8;
@@ -111,7 +111,11 @@ impl Log {
         }
         let (name, span) = (commit_key(key), Span::UpTo(limits::COMMIT_STORED));
         let open = |bytes: &Bytes| opened_commit(self.cache.as_ref(), key, bytes);
-        match read_steadily(self.remote.as_ref(), &name, span, open).await {
+        let read = read_steadily(self.remote.as_ref(), &name, span, open).await;
+        if let Some(error) = seen.and_then(|seen| is_another(&name, seen, &read)) {
+            return Err(error.into());
+        }
+        match read {
             Ok(Steady::Opened(commit)) => Ok(Read::Commit(Box::new(commit))),
             Ok(Steady::Wrong(error @ LogError::Newer { .. }, bytes)) => {
                 Ok(Read::Newer(outline(&bytes), error))
@@ -199,4 +203,22 @@ impl Log {
         }
         self.read_in(found, &Listed::new()).await
     }
+}
+
+/// The error that what was read is not the object that was listed, but has another size: then it is
+/// the answer of something on the way, which gives the same one each time, and tells nothing of the
+/// object.
+fn is_another(name: &str, seen: Seen, read: &Result<Steady<Commit>, RemoteError>) -> Option<RemoteError> {
+    let size = match read {
+        Ok(Steady::Wrong(_, bytes)) => bytes.len() as u64,
+        Err(RemoteError { kind: RemoteErrorKind::TooLarge { limit }, .. }) => limit + 1,
+        _ => return None,
+    };
+    let differs = size != seen.size;
+    differs.then(|| {
+        RemoteError::new(RemoteErrorKind::Malformed, "get", name).because(format!(
+            "other bytes came than the store lists: {size}, and it lists {}; something between here and the store answers in its place",
+            seen.size
+        ))
+    })
 }

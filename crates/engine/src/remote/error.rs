@@ -95,6 +95,12 @@ impl RemoteErrorKind {
         )
     }
 
+    /// True if the store has refused the call, which was not applied, and will not be by itself.
+    #[must_use]
+    pub const fn is_refusal(self) -> bool {
+        matches!(self, Self::Forbidden | Self::QuotaExceeded | Self::Other)
+    }
+
     /// True if fewer calls at once may help: the line or the store could not keep up.
     #[must_use]
     pub const fn crowded(self) -> bool {

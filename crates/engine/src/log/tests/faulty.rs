@@ -18,6 +18,8 @@ struct Script {
     faults: Vec<(String, RemoteErrorKind)>,
     /// A key, and the number of reads that still give it with another bit flipped.
     flipped: Option<(String, usize)>,
+    /// A key, and what reads of it give instead.
+    replaced: Option<(String, Bytes)>,
     /// A key, and the number of listings that still omit it.
     hidden: Option<(String, usize)>,
 }
@@ -42,8 +44,15 @@ impl Faulty {
         self.seen.lock().unwrap().flipped = Some((key.to_owned(), reads));
     }
 
+    /// From now on all reads of `key` give these bytes, as something on the way may answer.
+    pub(super) fn replace(&self, key: &str, answer: &'static str) {
+        self.seen.lock().unwrap().replaced = Some((key.to_owned(), answer.into()));
+    }
+
     pub(super) fn heal(&self) {
-        self.seen.lock().unwrap().faults.clear();
+        let mut seen = self.seen.lock().unwrap();
+        seen.faults.clear();
+        seen.replaced = None;
     }
 
     /// Requests since the last call.
@@ -87,7 +96,11 @@ impl Remote for Faulty {
     }
     async fn get(&self, key: &str, span: Span) -> Result<Bytes, RemoteError> {
         self.ask("get", key)?;
-        let bytes = self.store.get(key, span).await?;
+        let mut bytes = self.store.get(key, span).await?;
+        if let Some((_, answer)) = self.seen.lock().unwrap().replaced.as_ref().filter(|(name, _)| name == key)
+        {
+            bytes = answer.clone();
+        }
         match &mut self.seen.lock().unwrap().flipped {
             Some((flipped, reads)) if flipped == key && *reads > 0 => {
                 *reads -= 1;

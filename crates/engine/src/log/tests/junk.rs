@@ -306,6 +306,23 @@ async fn a_commit_that_only_the_way_here_damages_is_not_set_aside() {
     assert!(matches!(log.refresh(Depth::Near).await, Err(LogError::Remote(_))), "nor is an outage junk");
 }
 
+/// A filter or a gateway answers alike each time, and not with as many bytes as the store lists.
+#[tokio::test(start_paused = true)]
+async fn a_page_that_something_on_the_way_answers_with_is_no_commit() {
+    let (remote, keys) = vault().await;
+    let mut log = device(&remote, &Arc::default(), Some(keys[2])).await;
+    let next = put_commit(&remote, &plain(Some(keys[2]), 2, &[("x", Some("x"))])).await;
+    for page in ["<html>blocked</html>", ""] {
+        remote.replace(&format::commit_key(next), page);
+        let refused = log.refresh(Depth::Near).await.unwrap_err();
+        assert!(matches!(&refused, LogError::Remote(error) if error.kind == RemoteErrorKind::Malformed));
+        assert_eq!(log.aside(), []);
+    }
+    remote.heal();
+    log.refresh(Depth::Near).await.unwrap();
+    assert_eq!((log.settle().await.unwrap(), log.aside().len()), (Some(next), 0));
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_object_that_is_put_right_is_read_again() {
     let (remote, keys) = vault().await;

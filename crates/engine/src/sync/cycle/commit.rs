@@ -19,6 +19,11 @@ use crate::sync::SyncError;
 use crate::sync::session::{Context, Session};
 use crate::vault::Marker;
 
+/// Time for which the store must have refused all commits before one is given up: 15 minutes.
+const REFUSED_FOR_MS: u64 = 15 * 60 * 1000;
+/// Name of the note since when commits are refused.
+const REFUSED: &str = "commits-refused";
+
 impl Session<'_> {
     /// Begins a commit that follows `head` and changes nothing yet.
     pub(crate) async fn draft(
@@ -61,7 +66,9 @@ impl Session<'_> {
         // From here on the commit may exist: its bytes are fixed on disk before the first PUT.
         let pending = Pending { record, object: prepared.bytes.to_vec() };
         pending.save(context.fs(), &context.layout.pending())?;
-        self.log.publish(prepared).await?;
+        let published = self.log.publish(prepared).await;
+        context.note_outcome(&published);
+        published?;
         context.committed(&pending.record)
     }
 
@@ -107,7 +114,25 @@ impl Session<'_> {
         if planted(Bug::NewCommitOnRetry) {
             return self.commit_anew(prepared.commit.as_ref().clone(), pending.record).await;
         }
-        self.log.publish(&prepared).await?;
+        let published = self.log.publish(&prepared).await;
+        self.context.note_outcome(&published);
+        if let Err(error) = published {
+            if !is_refusal(&error) {
+                return Err(error.into());
+            }
+            self.log.refresh(Depth::Near).await?;
+            match self.log.graph().contains(prepared.key) {
+                true => {} // It came before the store began to refuse.
+                false if self.context.is_refused() => {
+                    tracing::warn!(
+                        commit = %prepared.key,
+                        "the store refuses commits, so this one is given up: what it was about is sent anew once the store takes it"
+                    );
+                    return Ok(Pending::clear(self.context.fs(), &path)?);
+                }
+                false => return Err(error.into()),
+            }
+        }
         self.context.committed(&pending.record)?;
         self.report.sent(&prepared.commit);
         Ok(())
@@ -172,6 +197,10 @@ impl Session<'_> {
     }
 }
 
+fn is_refusal(error: &LogError) -> bool {
+    matches!(error, LogError::Remote(error) if error.kind.is_refusal())
+}
+
 impl Context {
     /// Packs that an earlier run uploaded and did not commit. A pack that is gone from the remote
     /// is forgotten.
@@ -200,6 +229,28 @@ impl Context {
     pub(crate) async fn has_pack(&self, pack: &PackInfo) -> Result<bool, SyncError> {
         let object = self.ports.remote.head(&pack_key(pack.id)).await?;
         Ok(object.is_some_and(|object| object.size == pack.size))
+    }
+
+    /// Notes since when the store has done nothing with commits but refuse them.
+    fn note_outcome(&self, published: &Result<(), LogError>) {
+        let database = &self.ports.database;
+        let since = database.noted(REFUSED).unwrap_or_default();
+        let is_refused = published.as_ref().is_err_and(is_refusal);
+        let noted = match since {
+            None if is_refused => database.note(REFUSED, self.ports.clock.now_ms()),
+            Some(_) if !is_refused => database.forget(REFUSED),
+            _ => Ok(()),
+        };
+        if let Err(error) = noted {
+            tracing::warn!(%error, "since when the store refuses commits could not be noted");
+        }
+    }
+
+    /// True if the store has refused all commits for so long that no PUT can still be on its way:
+    /// until then the outcome may yet be another.
+    fn is_refused(&self) -> bool {
+        let since = self.ports.database.noted(REFUSED).unwrap_or_default();
+        since.is_some_and(|since| self.ports.clock.now_ms().saturating_sub(since) >= REFUSED_FOR_MS)
     }
 
     /// Notes that a commit is visible: its record is valid from now on.
