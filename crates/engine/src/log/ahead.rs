@@ -25,7 +25,7 @@ impl Ahead {
     #[must_use]
     pub fn begin(remote: Arc<dyn Remote>, from: u64, now: Duration) -> Self {
         let mut listing = JoinSet::new();
-        listing.spawn(async move { list_all(remote.as_ref(), COMMITS, Some(&before_seq(from))).await });
+        listing.spawn(async move { list_from(remote.as_ref(), from).await });
         Self { listing, from, asked: now }
     }
 
@@ -55,13 +55,24 @@ impl Log {
             return Ok(listed);
         }
         if let Some(Ahead { mut listing, .. }) = ahead.filter(|ahead| ahead.from <= from) {
-            match listing.join_next().await {
-                Some(Ok(listed)) => return Ok(listed?),
-                Some(Err(ended)) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
-                // The runtime is ending.
-                Some(Err(_)) | None => {}
+            if let Some(listed) = ended(&mut listing).await {
+                return Ok(listed?);
             }
         }
-        Ok(list_all(self.remote.as_ref(), COMMITS, Some(&before_seq(from))).await?)
+        Ok(list_from(self.remote.as_ref(), from).await?)
+    }
+}
+
+/// Lists the commits of generation `from` and later.
+pub(super) async fn list_from(remote: &dyn Remote, from: u64) -> Result<Vec<Object>, RemoteError> {
+    list_all(remote, COMMITS, Some(&before_seq(from))).await
+}
+
+/// What a task has come to. None where the runtime ends.
+pub(super) async fn ended<T: 'static>(task: &mut JoinSet<T>) -> Option<T> {
+    match task.join_next().await? {
+        Ok(came) => Some(came),
+        Err(broken) if broken.is_panic() => std::panic::resume_unwind(broken.into_panic()),
+        Err(_) => None,
     }
 }

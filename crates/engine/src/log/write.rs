@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::task::JoinSet;
 
+use super::ahead::{ended, list_from};
 use super::aside::Lack;
 use super::enclosed::packs_of;
 use super::format::{commit_key, decode_commit, encode_commit};
@@ -15,6 +17,7 @@ use super::read::Seen;
 use super::{ChunkReader, Depth, Graph, LOOK_BACK, Log, LogError, Node, Snapshot};
 use crate::model::{Commit, CommitKey, Origin, PackId, VaultId};
 use crate::planted::{Bug, planted};
+use crate::remote::{Object, Remote, RemoteError};
 
 /// Number of listings to wait for a new commit, and the first wait between them, which doubles.
 const VISIBLE_TRIES: u32 = 6;
@@ -86,31 +89,28 @@ impl Log {
     /// Errors of the remote; [`LogError::NotVisible`] if listings do not show the commit yet.
     pub async fn publish(&mut self, prepared: &Prepared) -> Result<(), LogError> {
         self.own = Some(prepared.key);
-        let name = commit_key(prepared.key);
-        self.remote.put(&name, prepared.bytes.clone()).await?;
         let newest = self.graph.heads().first().map_or(0, |key| key.seq);
         let back = if planted(Bug::OnlyAboveTheHead) { 0 } else { LOOK_BACK };
         let from = prepared.key.seq.min(newest.saturating_sub(back));
-        for attempt in 0..VISIBLE_TRIES {
-            let listed = self.list_commits(from).await?;
-            if listed.contains_key(&prepared.key) {
-                self.cache.put(&name, &prepared.bytes);
-                self.set_visible(&listed);
-                if prepared.commit.parents.iter().all(|parent| self.graph.contains(*parent)) {
-                    self.know(prepared.key, prepared.node());
-                    self.asides.take_back([&prepared.key]);
-                    self.fresh = Some((prepared.key, Arc::clone(&prepared.commit)));
-                }
-                self.take_in(&listed).await?;
-                self.asides.keep(self.cache.as_ref());
-                return self.learn(prepared.key).await;
-            }
-            if attempt + 1 < VISIBLE_TRIES {
-                // A store does not announce when its listings have caught up.
-                tokio::time::sleep(VISIBLE_WAIT * 2_u32.pow(attempt)).await;
-            }
+        // Its caller may read files meanwhile, which blocks: that is not to hold up the commit.
+        let mut sending = JoinSet::new();
+        sending.spawn(send(Arc::clone(&self.remote), prepared.key, prepared.bytes.clone(), from));
+        let not_visible = || LogError::NotVisible(prepared.key);
+        let objects = ended(&mut sending).await.ok_or_else(not_visible)??;
+        let listed = self.commits_of(from, &objects);
+        if !listed.contains_key(&prepared.key) {
+            return Err(not_visible());
         }
-        Err(LogError::NotVisible(prepared.key))
+        self.cache.put(&commit_key(prepared.key), &prepared.bytes);
+        self.set_visible(&listed);
+        if prepared.commit.parents.iter().all(|parent| self.graph.contains(*parent)) {
+            self.know(prepared.key, prepared.node());
+            self.asides.take_back([&prepared.key]);
+            self.fresh = Some((prepared.key, Arc::clone(&prepared.commit)));
+        }
+        self.take_in(&listed).await?;
+        self.asides.keep(self.cache.as_ref());
+        self.learn(prepared.key).await
     }
 
     /// Merges all heads into one and returns it. `None` before the first commit. A head that cannot
@@ -231,4 +231,27 @@ impl Log {
         let winner = Side { key: winner, vault: sides[1], origin: None, snapshot: theirs };
         Ok(merge(&base, loser, winner, &old))
     }
+}
+
+/// Puts a commit, and lists the commits of generation `from` and later until it is among them. The
+/// last listing may lack it all the same.
+async fn send(
+    remote: Arc<dyn Remote>,
+    key: CommitKey,
+    bytes: Bytes,
+    from: u64,
+) -> Result<Vec<Object>, RemoteError> {
+    let name = commit_key(key);
+    remote.put(&name, bytes).await?;
+    let mut wait = VISIBLE_WAIT;
+    for _ in 1..VISIBLE_TRIES {
+        let objects = list_from(remote.as_ref(), from).await?;
+        if objects.iter().any(|object| object.key == name) {
+            return Ok(objects);
+        }
+        // A store does not announce when its listings have caught up.
+        tokio::time::sleep(wait).await;
+        wait *= 2;
+    }
+    list_from(remote.as_ref(), from).await
 }

@@ -76,6 +76,8 @@ impl Gather<'_> {
         let mut run = Run::new(self.params, context.ports.entropy.as_ref(), &mut known, uploads.clone())?;
         for step in batch {
             self.take_in_step(&mut run, step, &mut gathered).await?;
+            // What goes on beside this gets its turn.
+            tokio::task::yield_now().await;
         }
         for loser in losers {
             self.take_in_loser(&mut run, loser, &mut gathered).await?;
