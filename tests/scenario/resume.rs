@@ -8,10 +8,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cogzy_engine::remote::{MemoryRemote, Remote, RemoteError, RemoteErrorKind};
 use cogzy_testkit::fresh_folder;
+use tokio::sync::Notify;
 
 use crate::support::around::{Around, Through};
 use crate::support::device::Device;
-use crate::support::process::noise;
+use crate::support::process::{PATIENCE, noise};
 
 const MB: usize = 1 << 20;
 
@@ -72,6 +73,49 @@ async fn a_push_that_was_broken_off_cuts_no_file_again_that_was_sent_whole() {
     let mut two = Device::joined(folder.path(), "two", Arc::new(bucket)).await;
     two.sync().await;
     assert_eq!(two.files(), one.files());
+}
+
+/// A bucket that takes no large pack before it has a commit.
+#[derive(Debug, Default)]
+struct Patient {
+    bucket: MemoryRemote,
+    committed: Notify,
+}
+
+#[async_trait]
+impl Around for Patient {
+    fn bucket(&self) -> &dyn Remote {
+        &self.bucket
+    }
+    async fn put(&self, key: &str, body: Bytes) -> Result<(), RemoteError> {
+        let has_commit = || self.bucket.dump().keys().any(|key| key.starts_with("commits/"));
+        if key.starts_with("packs/") && body.len() > MB {
+            let committed = self.committed.notified();
+            if !has_commit() {
+                committed.await;
+            }
+        }
+        // It takes more than a moment.
+        tokio::task::yield_now().await;
+        self.bucket.put(key, body).await?;
+        self.committed.notify_waiters();
+        Ok(())
+    }
+}
+
+/// More packs than may be under way at once come from one file: it is read, and so is not done
+/// before they are taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commit_of_a_note_does_not_wait_for_the_packs_of_a_large_file() {
+    let folder = fresh_folder();
+    let bucket = Arc::new(Through(Patient::default()));
+    let mut one = Device::joined(folder.path(), "one", Arc::clone(&bucket) as Arc<dyn Remote>).await;
+    one.limits.content = 1 << 20;
+    one.restart();
+    one.write("notes/a.md", "a note");
+    one.write("vectors/large.npy", noise("large", 80 * MB));
+    let sent = tokio::time::timeout(PATIENCE, one.sync()).await.expect("the note is held up");
+    assert_eq!((sent.pushed, sent.generation), (2, 2));
 }
 
 /// A file keeps its inode and its times where the folder that it is in gets another name; whatever
