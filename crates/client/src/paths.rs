@@ -168,7 +168,8 @@ fn machine_id_of(mut files: impl Iterator<Item = String>, host_name: &str) -> St
     let id = |text: &String| text.trim().len() == 32 && text.trim().chars().all(|c| c.is_ascii_hexdigit());
     match files.find(id) {
         Some(text) => short_hash("machine id", text.trim().as_bytes()),
-        None => short_hash("machine name", host_name.as_bytes()),
+        // The rest of the name is that of the network that a laptop is in now.
+        None => short_hash("machine name", host_name.split('.').next().unwrap_or(host_name).as_bytes()),
     }
 }
 

@@ -24,6 +24,7 @@ fn a_machine_is_known_by_its_id_and_else_by_its_name() {
     assert_eq!(id(&[real], "a"), id(&["uninitialized\n", real.trim()], "b"));
     assert_ne!(id(&["", "uninitialized"], "a"), id(&[], "b"));
     assert_eq!(id(&[], "a"), id(&[""], "a"));
+    assert_eq!(id(&[], "a.local"), id(&[], "a.fritz.box"), "it is in another network");
     assert_eq!(id(&[real], "a").len(), 16);
     assert!(!real.contains(&id(&[real], "a")), "the id must not be found again");
 }
