@@ -89,7 +89,8 @@ def corpus(folder, number, version):
 
 
 def check(folder, count):
-    """Reads every merged group. The index may have been left out only where it is not flat."""
+    """Reads every merged group. The index may have been left out only where it is not flat, or where
+    its ids are no row numbers and its rows cannot be compared with those of the array."""
     read, searched = 0, 0
     for number in range(count):
         merged = os.path.join(folder, str(number), "merged")
@@ -105,7 +106,8 @@ def check(folder, count):
         assert np.array_equal(rows.astype("<f4"), expected), number
         read += 1
         place = os.path.join(merged, "nodes.index")
-        if case["kind"] == "HNSW":
+        own_ids = case["kind"].startswith("IDMap") and not case["numbered"]
+        if case["kind"] == "HNSW" or own_ids and case["dtype"] != "<f4":
             # It stays only where one side changed nothing, so that the result is the other one.
             one_sided = any(corpus(folder, number, name) == corpus(folder, number, "base") for name in ("here", "there"))
             assert os.path.exists(place) == one_sided, number

@@ -182,13 +182,12 @@ pub fn merge<'a>(
     let count = picked.picks.len();
     let around = Around::merged(base_document, documents, count, &names.rules.quiet)?;
     picked.clashes.extend(around.clashes.iter().cloned());
-    let rows = ours.rows.into_iter().zip(theirs.rows).zip(&names.rows);
-    let rows = rows.map(|((here, there), (kind, name))| match here.zip(there) {
-        Some((here, there)) => join([here, there], &picked, kind, name),
-        None => Ok(None),
-    });
+    let ids = (0..names.rows.len()).map(|at| ids_of([&ours, &theirs], at, &picked, names));
+    let ids = ids.collect::<Result<Vec<_>, _>>()?;
+    let rows = ours.rows.into_iter().zip(theirs.rows).zip(ids);
+    let rows = rows.map(|((here, there), ids)| Some(Joined { sides: [here?, there?], ids: ids? }));
     Ok(Merged {
-        rows: rows.collect::<Result<_, _>>()?,
+        rows: rows.collect(),
         documents: [ours.document, theirs.document],
         sides: [here.clone(), there.clone()],
         whole,
@@ -197,20 +196,30 @@ pub fn merge<'a>(
     })
 }
 
-/// Joins the two versions of a file of rows. None if it is an index of which nobody knows what the
-/// result would be.
-fn join<'a>(
-    sides: [Rows<'a>; 2],
+/// Ids of the rows of the result in a file of rows: none within if it has none. None if it is an
+/// index of which nobody knows what the result would be.
+#[expect(clippy::option_option, reason = "an index without ids is not one whose ids are unknown")]
+fn ids_of(
+    sides: [&Read<'_>; 2],
+    at: usize,
     picked: &Picked,
-    kind: &Kind,
-    name: &str,
-) -> Result<Option<Joined<'a>>, Unmerged> {
-    let [here, there] = &sides;
-    if *kind == Kind::Index && here.must_be_alike(there, name).is_err() {
-        return Ok(None);
+    names: &Names,
+) -> Result<Option<Option<Vec<i64>>>, Unmerged> {
+    let [ours, theirs] = sides;
+    let both = sides.map(|side| side.rows.get(at).and_then(Option::as_ref));
+    let ([Some(here), Some(there)], Some((kind, name))) = (both, names.rows.get(at)) else { return Ok(None) };
+    if *kind == Kind::Index {
+        if here.must_be_alike(there, name).is_err() {
+            return Ok(None);
+        }
+        // Faiss puts a vector that is changed by its id at the end of the index, and leaves it at
+        // its place in the array.
+        let in_any_order = here.has_ids_of_its_own() || there.has_ids_of_its_own();
+        if in_any_order && !ours.has_array_of(here, theirs, there)? {
+            return Ok(None);
+        }
     }
-    let ids = rows::ids([here, there], picked.picks.iter().map(|pick| pick.row));
-    Ok(ids.map(|ids| Joined { sides, ids }))
+    Ok(rows::ids([here, there], picked.picks.iter().map(|pick| pick.row)))
 }
 
 impl Merged<'_> {

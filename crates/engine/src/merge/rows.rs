@@ -132,6 +132,11 @@ impl<'a> Rows<'a> {
         same([self.block, array.block], [all(self), all(array)])
     }
 
+    /// True if it has ids, and they are not the numbers of its rows.
+    pub(super) fn has_ids_of_its_own(&self) -> bool {
+        self.ids.as_ref().is_some_and(|ids| !are_row_numbers(ids))
+    }
+
     /// Ids of the rows that are left from these places, and of new ones. None if nobody knows those
     /// of the new ones; else none within if the file has no ids.
     #[expect(clippy::option_option, reason = "an index without ids is not one whose ids are unknown")]

@@ -72,6 +72,16 @@ impl<'a> Read<'a> {
         arrays.filter_map(|(rows, _)| rows.as_ref())
     }
 
+    /// True if an index of this version, and that of the other one, have the rows of one array.
+    pub fn has_array_of(&self, index: &Rows<'_>, other: &Read<'_>, others: &Rows<'_>) -> io::Result<bool> {
+        for (ours, theirs) in self.arrays().zip(other.arrays()) {
+            if index.has_rows_of(ours)? && others.has_rows_of(theirs)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// For each pair of entries, of this version and the other one, whether their rows are the same
     /// in all arrays.
     pub fn rows_alike(&self, other: &Read<'_>, pairs: &[Pair]) -> io::Result<Vec<bool>> {

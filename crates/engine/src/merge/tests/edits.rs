@@ -105,7 +105,7 @@ fn the_first_memories_begin_the_files() {
 fn an_index_with_the_same_rows_follows_and_another_one_is_left() {
     let before = vault(r#"[{"id":"a","t":1},{"id":"b","t":2}]"#, &[1.0, 2.0]);
     let edits = [delete("a"), put("c", "3", Some(3.0))];
-    let flat = |rows: &[f32], ids: Option<&[i64]>| two_columns(rows, ids);
+    let flat = indexes::index;
     let follow = |index: Vec<u8>, edits: &[Edit]| edited(Some(&before), Some(&index), &[], edits).unwrap().1;
     assert_eq!(follow(flat(&[1.0, 2.0], None), &edits), Some(flat(&[2.0, 3.0], None)));
     let numbered = flat(&[1.0, 2.0], Some(&[0, 1]));
@@ -115,12 +115,6 @@ fn an_index_with_the_same_rows_follows_and_another_one_is_left() {
     assert_eq!(follow(own, &edits), None, "nobody knows the id of a new row");
     assert_eq!(follow(flat(&[0.5, 2.0], None), &edits), None, "normalised");
     assert_eq!(follow(flat(&[1.0], None), &edits), None, "stale");
-}
-
-/// An index as faiss writes it, of two columns.
-fn two_columns(rows: &[f32], ids: Option<&[i64]>) -> Vec<u8> {
-    let flat = cogzy_testkit::memories::index(rows);
-    ids.map_or(flat.clone(), |ids| in_map(&flat, ids))
 }
 
 #[test]
