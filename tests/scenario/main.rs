@@ -35,6 +35,7 @@ mod merge_again;
 mod merge_by_hand;
 mod merge_derived;
 mod merge_faiss;
+mod merge_first;
 mod merge_fork;
 mod merge_held;
 mod merge_model;

@@ -78,7 +78,7 @@ pub struct File<'a> {
 pub struct Side<'a> {
     /// The corpus.
     pub corpus: File<'a>,
-    /// Files of rows, in the order of [`Names::rows`].
+    /// Files of rows, in the order of [`Names::rows`]. A base may have none.
     pub rows: Vec<File<'a>>,
 }
 
@@ -165,6 +165,8 @@ pub fn merge<'a>(
 ) -> Result<Merged<'a>, Unmerged> {
     let (old, ours, theirs) = Read::all(names, base, here, there)?;
     ours.must_be_like(&theirs, names)?;
+    // Of memories that begin in another way the frame tells nothing.
+    let old = old.filter(|old| !old.document.entries.is_empty() || old.has_shape_of(&theirs));
     if let Some(old) = &old {
         old.must_be_like(&theirs, names)?;
     }
@@ -335,6 +337,9 @@ fn begin(text: &str) -> String {
 
 /// True if all files of two versions have the same bytes.
 fn same(one: &Side<'_>, other: &Side<'_>) -> io::Result<bool> {
+    if one.rows.is_empty() {
+        return Ok(false);
+    }
     for (one, other) in files(one).into_iter().zip(files(other)) {
         if !document::same([one, other], [0..one.len(), 0..other.len()])? {
             return Ok(false);

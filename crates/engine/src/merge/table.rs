@@ -57,8 +57,8 @@ pub(super) struct Tables<'a> {
     /// How each entry there is against the one here.
     alike: Vec<Alike>,
     /// For each entry of the base whether the one here, and the one there, has its rows. Not known
-    /// for those that both sides have alike.
-    old_rows: [Vec<bool>; 2],
+    /// for those that both sides have alike. None if the base has no rows.
+    old_rows: Option<[Vec<bool>; 2]>,
     names: &'a Names,
 }
 
@@ -135,10 +135,11 @@ impl<'a> Tables<'a> {
         let rows = here.rows_alike(there, &both)?;
         let alike: Vec<Alike> =
             texts.into_iter().zip(rows).map(|(text, rows)| Alike { text, rows }).collect();
-        let mut old_rows = <[Vec<bool>; 2]>::default();
-        if let Some(base) = base {
+        let mut old_rows = None;
+        if let Some(base) = base.filter(|base| base.has_arrays()) {
             let is_known = |there: &usize| alike.get(*there).is_some_and(|alike| alike.text && alike.rows);
-            for (at, (side, rows)) in [here, there].into_iter().zip(&mut old_rows).enumerate() {
+            let both = old_rows.insert(<[Vec<bool>; 2]>::default());
+            for (at, (side, rows)) in [here, there].into_iter().zip(both).enumerate() {
                 let asked = |(old, sides): (usize, &Elsewhere)| {
                     let [_, there] = sides;
                     let place =
@@ -199,7 +200,7 @@ impl Tables<'_> {
 
     /// True if a version, here or there, has the rows of an entry of the base.
     fn has_old_rows(&self, version: Version, base: Found<'_>) -> bool {
-        let [here, there] = &self.old_rows;
+        let Some([here, there]) = &self.old_rows else { return false };
         let rows = if version == Version::Here { here } else { there };
         rows.get(base.at).is_some_and(|same| *same)
     }

@@ -1,5 +1,6 @@
 //! Merges of corpora in memory, written out and read again.
 
+mod begun;
 mod edits;
 mod indexes;
 mod random;

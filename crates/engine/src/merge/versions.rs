@@ -55,8 +55,10 @@ impl<'a> Read<'a> {
         let block = |file: &File<'a>| Block::new(file.file, file.len);
         let document = Document::read(block(&side.corpus), names, version)?;
         let entries = document.entries.len();
+        // Before its first memory an app may have an array of another type, or of no columns.
+        let begins = version == Version::Base && entries == 0;
         let mut rows = Vec::with_capacity(names.rows.len());
-        for (file, (kind, name)) in side.rows.iter().zip(&names.rows) {
+        for (file, (kind, name)) in side.rows.iter().zip(&names.rows).filter(|_| !begins) {
             rows.push(match Rows::of_entries(block(file), kind, (version, name), entries) {
                 Err(Unmerged::Io(error)) => return Err(error.into()),
                 Err(_) if *kind == Kind::Index => None,
@@ -65,6 +67,11 @@ impl<'a> Read<'a> {
         }
         let are_arrays = names.rows.iter().map(|(kind, _)| *kind == Kind::Matrix).collect();
         Ok(Self { document, rows, are_arrays })
+    }
+
+    /// True if it has the rows of its entries.
+    pub fn has_arrays(&self) -> bool {
+        self.arrays().next().is_some()
     }
 
     fn arrays(&self) -> impl Iterator<Item = &Rows<'a>> {
@@ -108,9 +115,14 @@ impl<'a> Read<'a> {
         in_parts(&spans, |part| alike(blocks, part.iter().cloned()))
     }
 
-    pub fn must_be_like(&self, other: &Self, names: &Names) -> Result<(), Unmerged> {
+    /// True if both hold their entries in the same way.
+    pub fn has_shape_of(&self, other: &Self) -> bool {
         let shape = |read: &Self| (read.document.shape, read.document.frame.key.is_some());
-        if shape(self) != shape(other) {
+        shape(self) == shape(other)
+    }
+
+    pub fn must_be_like(&self, other: &Self, names: &Names) -> Result<(), Unmerged> {
+        if !self.has_shape_of(other) {
             return Err(Unmerged::OtherShape);
         }
         let pairs = self.rows.iter().zip(&other.rows).zip(&names.rows);

@@ -116,25 +116,23 @@ impl Session<'_> {
         let Look { newest, head, past, .. } = *look;
         let lines = Lines::of(past, &head.groups, &conflict.item);
         let from = match note {
-            Some(note) => {
-                let from = self.noted(note, &conflict.item, head, &lines).await?;
-                if let (Some(key), Item::File(_), []) = (from, &conflict.item, note.files.as_slice()) {
-                    // Both sides began a file that was not there.
-                    let bases = vec![(self.log.readable(key, head.key).await?, Vec::new())];
-                    return Ok(Some(Common { bases, ..Common::default() }));
-                }
-                from
-            }
+            Some(note) => self.noted(note, &conflict.item, head, &lines).await?,
             None => look.fork_of(conflict),
         };
         let Some(from) = from else { return Ok(None) };
+        let gone = note.map(|note| note.gone.clone()).unwrap_or_default();
+        let mut common = Common { gone, ..Common::default() };
+        // Nothing was there when this side began it, whatever there had been before.
+        let begins = note.is_some_and(|note| note.files.is_empty());
         let there: BTreeSet<CommitKey> = lines.down(newest).collect();
         let is_common = |key: &CommitKey| there.contains(key) || planted(Bug::LastReplaced);
-        // Two devices may have begun one file at the same moment.
-        let is_file = matches!(conflict.item, Item::File(_));
-        let begun = lines.first(from).filter(|_| is_file && look.whole);
-        let Some(key) = lines.down(from).find(is_common).or(begun) else { return Ok(None) };
-        let replaced: BTreeSet<CommitKey> = lines.down(from).take_while(|at| *at != key).collect();
+        let key = if begins { lines.down(from).next() } else { lines.down(from).find(is_common) };
+        // Two devices may have begun one item at the same moment.
+        let begin = || look.whole && lines.first(from).is_some() && lines.first(newest).is_some();
+        if key.is_none() && !begins && !begin() {
+            return Ok(None);
+        }
+        let replaced: BTreeSet<CommitKey> = lines.down(from).take_while(|at| Some(*at) != key).collect();
         let noted: &[ConflictId] = note.map_or(&[], |note| &note.continues);
         let others = |other: &&Conflict| other.item == conflict.item && other.id != conflict.id;
         let open = head.conflicts.values().filter(others);
@@ -142,31 +140,32 @@ impl Session<'_> {
             noted.contains(&other.id)
                 || bringer(past, other, &head.groups).is_some_and(|past| replaced.contains(&past.key))
         };
-        let gone = note.map(|note| note.gone.clone()).unwrap_or_default();
-        let mut common = Common { gone, ..Common::default() };
         common.continued = open.filter(is_replaced).map(|other| other.id).collect();
         if matches!(conflict.item, Item::Group(_)) {
-            self.add_merged(&mut common, &lines, [from, key, newest], noted, head).await?;
+            self.add_merged(&mut common, &lines, ([from, newest], key), noted, head).await?;
         }
-        common.bases.push(self.version_in(key, &conflict.item, head).await?);
+        common.bases.push(match key.filter(|_| !begins) {
+            Some(key) => self.version_in(key, &conflict.item, head).await?,
+            None => (self.log.readable(from, head.key).await?, Vec::new()),
+        });
         Ok(Some(common))
     }
 
     /// Adds versions that lost, and were merged into both that are merged now. `noted` are those of
     /// which the one here has everything, the newest first. It comes from what stands in `from`,
-    /// and both have replaced what stands in `key`.
+    /// and both have replaced what stands in `key`, if they did not both begin it.
     async fn add_merged(
         &mut self,
         common: &mut Common,
         lines: &Lines<'_>,
-        [from, key, newest]: [CommitKey; 3],
+        ([from, newest], key): ([CommitKey; 2], Option<CommitKey>),
         noted: &[ConflictId],
         head: &Stand,
     ) -> Result<(), SyncError> {
         let (here, there) = (lines.all_in(from), lines.all_in(newest));
-        let mut known = lines.all_in(key);
+        let mut known = key.map(|key| lines.all_in(key)).unwrap_or_default();
         let aside = noted.iter().position(|id| there.merged.contains(id));
-        let nearer = lines.down(from).take_while(|at| *at != key).find(|at| there.commits.contains(at));
+        let nearer = lines.down(from).take_while(|at| Some(*at) != key).find(|at| there.commits.contains(at));
         if let Some((at, (key, lost))) = aside.and_then(|at| Some((at, lines.lost(*noted.get(at)?)?))) {
             common.bases.push((self.log.readable(key, head.key).await?, lost.files.clone()));
             known.merged.extend(noted.iter().skip(at));
@@ -226,7 +225,7 @@ impl Session<'_> {
 #[derive(Default)]
 pub(crate) struct Common {
     /// Versions that both came from, the newest first, each with a state that can read it. The
-    /// first one counts whose contents are still there.
+    /// first one counts whose contents are still there. One without files is where both began.
     pub bases: Vec<(Stand, Vec<Kept>)>,
     /// True if they are known to have come from none: this device has joined with a version of its
     /// own.

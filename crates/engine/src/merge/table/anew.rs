@@ -1,6 +1,6 @@
 //! Vectors that a side has embedded anew.
 
-use super::{Found, Tables};
+use super::{Document, Found, Tables};
 use crate::merge::places::Elsewhere;
 use crate::merge::{Unmerged, Version};
 
@@ -11,7 +11,8 @@ impl Tables<'_> {
     pub(super) fn must_not_be_embedded_anew(&self) -> Result<(), Unmerged> {
         let on_both =
             |[here, there]: Elsewhere| Some([Found::of(self.here, here?)?, Found::of(self.there, there?)?]);
-        let anew = if self.base.is_some() {
+        let has_rows = |base: &Document<'_>| self.old_rows.is_some() || base.entries.is_empty();
+        let anew = if self.base.is_some_and(has_rows) {
             let old = |version| {
                 let entries = self.places.base.iter().enumerate();
                 entries.filter_map(move |(at, both)| {

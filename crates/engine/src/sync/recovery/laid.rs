@@ -236,8 +236,7 @@ impl Context {
         left_out: &mut BTreeSet<VaultPath>,
     ) -> Result<Vec<Clash>, SyncError> {
         let open = |files: &Files| -> Result<Vec<Opened>, SyncError> {
-            let paths = std::iter::once(&set.corpus).chain(set.rows.iter().map(|(_, path)| path));
-            let entries = paths.filter_map(|path| files.get(path));
+            let entries = set.files_in(files).into_iter();
             entries.map(|entry| Ok((laid.open(self, entry)?, entry.size))).collect()
         };
         let (here, there) = (open(&versions.here)?, open(&versions.there)?);

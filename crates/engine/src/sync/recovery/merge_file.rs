@@ -13,7 +13,7 @@ use super::merge::{Clashes, STANDS, decided};
 use super::resolve::must_be_whole;
 use super::sets::Files;
 use super::{Rewrite, Stand};
-use crate::model::{CommitKind, Conflict, ConflictId, Entry, Item, LineMerge, VaultPath};
+use crate::model::{CommitKind, Conflict, ConflictId, Entry, Item, Kept, LineMerge, VaultPath};
 use crate::sync::bases::Common;
 use crate::sync::session::Session;
 use crate::sync::{Refusal, SyncError, blocking};
@@ -89,18 +89,19 @@ impl Session<'_> {
         let of_path = |entry: Option<&Entry>| -> Files {
             entry.map(|entry| (path.clone(), *entry)).into_iter().collect()
         };
-        let here = conflict.files.iter().find(|file| file.path == *path).and_then(|file| file.entry);
+        let among = |files: &[Kept]| files.iter().find(|file| file.path == *path).and_then(|file| file.entry);
+        let here = among(&conflict.files);
         let (Some(here), Some(there)) = (here, head.tree.get(path).copied()) else {
             return Err(unmerged("one side deleted it".to_owned()));
         };
         if losing == Clashes::Kept && here.content() == there.content() {
             return Err(unmerged(STANDS.to_owned()));
         }
-        let Common { bases, continued, .. } = self.common_version(conflict, head).await?;
-        let begun_by_both = how == LineMerge::Append && losing == Clashes::Decided;
+        let Common { bases, continued, unrelated, .. } = self.common_version(conflict, head).await?;
+        let begun_by_both = how == LineMerge::Append && (losing == Clashes::Decided || unrelated);
         let base = match bases.into_iter().next() {
-            Some((state, _)) => Some((of_path(state.tree.get(path)), state)),
-            // A person has asked: then all that is here comes after all that is there.
+            Some((state, files)) => Some((of_path(among(&files).as_ref()), state)),
+            // Then all that is here comes after all that is there.
             None if begun_by_both => None,
             None => return Err(unmerged("it is not known which version both came from".to_owned())),
         };

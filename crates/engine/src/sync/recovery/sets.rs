@@ -37,6 +37,17 @@ pub(super) struct Set {
     pub(super) rows: Vec<(Kind, VaultPath)>,
 }
 
+impl Set {
+    /// Its files in a version: the corpus, then those of rows. Without all arrays the corpus alone,
+    /// and nothing without that.
+    pub(super) fn files_in<'f>(&self, files: &'f Files) -> Vec<&'f Entry> {
+        let Some(corpus) = files.get(&self.corpus) else { return Vec::new() };
+        let is_there = |(kind, path): &(Kind, VaultPath)| *kind != Kind::Matrix || files.contains_key(path);
+        let rows = self.rows.iter().filter(|_| self.rows.iter().all(is_there));
+        std::iter::once(corpus).chain(rows.filter_map(|(_, path)| files.get(path))).collect()
+    }
+}
+
 /// Fate of the members of a group.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Division {
@@ -183,12 +194,7 @@ impl Versions {
     }
 
     fn set(&self, corpus: &VaultPath, key: &str, rows: Vec<(Kind, VaultPath)>) -> Result<Set, Unmerged> {
-        let sides = [
-            (Version::Here, Some(&self.here)),
-            (Version::There, Some(&self.there)),
-            (Version::Base, self.base.as_ref()),
-        ];
-        for (version, files) in sides.into_iter().filter_map(|(version, files)| Some((version, files?))) {
+        for (version, files) in [(Version::Here, &self.here), (Version::There, &self.there)] {
             let arrays = rows.iter().filter(|(kind, _)| *kind == Kind::Matrix).map(|(_, path)| path);
             if let Some(path) = arrays.chain([corpus]).find(|path| !files.contains_key(*path)) {
                 return Err(Unmerged::Missing { version, name: path.to_string() });

@@ -102,8 +102,6 @@ fn what_could_go_wrong_is_refused() {
         let why = refused(&here, &there);
         assert!(why.contains(words), "{why}");
     }
-    let without = divide(Some(nodes(["b", "", ""], &[])), &here, &there).unwrap_err();
-    assert!(without.contains("both came from has no vectors/nodes.npy"), "{without}");
 }
 
 /// Contents of the derived members once `result` is what the primary ones have become.
@@ -167,4 +165,14 @@ fn derived_members_that_cannot_be_rewritten_are_left_out_unless_the_result_is_on
         told(&[("clusters.json", "h"), ("nodes.index", "h"), ("x.bin", "h")])
     );
     assert_eq!(derived(&here, &there, ["h", "t"], left_out()), told(&[("nodes.index", "m")]));
+}
+
+#[test]
+fn a_base_without_vectors_or_without_anything_keeps_no_memories_from_being_merged() {
+    let (here, there) = (nodes(["h", "h", ""], &[]), nodes(["t", "t", ""], &[]));
+    for (base, files) in [(nodes(["b", "", ""], &[]), 1), (nodes(["", "b", ""], &[]), 0), (files(&[]), 0)] {
+        let division = divide(Some(base.clone()), &here, &there).unwrap();
+        let [set] = division.sets.as_slice() else { panic!("{division:?}") };
+        assert_eq!((set.files_in(&base).len(), set.files_in(&here).len()), (files, 2));
+    }
 }
