@@ -123,6 +123,8 @@ pub(super) struct Document<'a> {
     pub(super) inside: Range<u64>,
     pub(super) entries: Vec<Entry>,
     pub(super) frame: Frame,
+    /// Members that are the number of their entry, counted from 0, in every entry.
+    numbers: Vec<String>,
     /// Members that make no change.
     quiet: BTreeSet<String>,
     ahead: RefCell<Ahead>,
@@ -148,10 +150,18 @@ impl<'a> Document<'a> {
         };
         let Container { entries, shape, inside, nested } = container;
         let frame = frame(block, version, &inside, nested.then_some(key))?;
-        let (entries, ahead) = (entries.all(version)?, RefCell::default());
-        let document = Self { version, block, shape, inside, entries, frame, quiet, ahead };
+        let ((entries, numbers), ahead) = (entries.all()?, RefCell::default());
+        let document = Self { version, block, shape, inside, entries, frame, numbers, quiet, ahead };
         document.places()?;
         Ok(document)
+    }
+
+    /// Refuses a corpus with a member that is the number of each entry, if it `matters`: entries
+    /// change their places.
+    pub(super) fn must_not_number(&self, matters: impl Fn(&str) -> bool) -> Result<(), Unmerged> {
+        let field = self.numbers.iter().find(|field| matters(field.as_str()));
+        let version = self.version;
+        field.map_or(Ok(()), |field| Err(Unmerged::RowNumber { version, field: field.clone() }))
     }
 
     /// Place of each id.

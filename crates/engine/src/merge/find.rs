@@ -120,9 +120,10 @@ pub fn digests(
 /// Digest of each memory, without its id and its quiet members.
 ///
 /// # Errors
-/// If the corpus cannot be read as memories.
+/// If the corpus cannot be read as memories that could be merged.
 pub fn essences(names: &Names, corpus: File<'_>) -> Result<BTreeMap<Id, Digest>, Unmerged> {
     let document = Document::read(Block::new(corpus.file, corpus.len), names, Version::Now)?;
+    document.must_not_number(|_| true)?;
     let entries = document.entries.iter();
     entries.map(|entry| Ok((entry.id.clone(), document.said(entry)?.essence))).collect()
 }

@@ -54,6 +54,7 @@ impl<'a> Read<'a> {
         }
         let block = |file: &File<'a>| Block::new(file.file, file.len);
         let document = Document::read(block(&side.corpus), names, version)?;
+        document.must_not_number(|_| true)?;
         let entries = document.entries.len();
         // Before its first memory an app may have an array of another type, or of no columns.
         let begins = version == Version::Base && entries == 0;

@@ -199,15 +199,13 @@ impl Entries {
         }
     }
 
-    /// All of them, if each can be taken.
-    pub(super) fn all(self, version: Version) -> Result<Vec<Entry>, Unmerged> {
+    /// All of them, if each can be taken, and the members that are the number of each.
+    pub(super) fn all(self) -> Result<(Vec<Entry>, Vec<String>), Unmerged> {
         if let Some(error) = self.wrong {
             return Err(error);
         }
-        match self.numbered.field(self.entries.len()) {
-            Some(field) => Err(Unmerged::RowNumber { version, field }),
-            None => Ok(self.entries),
-        }
+        let numbers = self.numbered.fields(self.entries.len());
+        Ok((self.entries, numbers))
     }
 }
 
@@ -229,9 +227,9 @@ impl Numbered {
         }
     }
 
-    /// Such a member. One entry alone says nothing: many fields begin at 0.
-    fn field(self, entries: usize) -> Option<String> {
-        self.0.into_iter().next().filter(|_| entries > 1)
+    /// Such members. One entry alone says nothing: many fields begin at 0.
+    fn fields(self, entries: usize) -> Vec<String> {
+        if entries > 1 { self.0 } else { Vec::new() }
     }
 }
 

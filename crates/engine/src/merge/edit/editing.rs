@@ -89,12 +89,13 @@ impl<'d> Editing<'d> {
             let state = match (self.now(&edit.id)?, &edit.put) {
                 (None, None) => continue,
                 (Some(_), None) => {
+                    self.may_go(&edit.id)?;
                     step.count -= 1;
                     step.touched = Touched { corpus: true, rows: true };
                     None
                 }
                 (Some(now), Some(put)) => Some(self.replaced(now, edit, put, &mut step)?),
-                (None, Some(put)) => Some(added(edit, put, &mut step)?),
+                (None, Some(put)) => Some(added(edit, put, self.of.document.shape, &mut step)?),
             };
             step.states.push((edit.id.clone(), state));
         }
@@ -159,6 +160,16 @@ impl<'d> Editing<'d> {
         Some((at, self.of.document.entries.get(at)?))
     }
 
+    /// Refuses to delete a memory where a field of those that follow says their places.
+    fn may_go(&self, id: &Id) -> Result<(), Unmerged> {
+        let is_last = |(at, _): (usize, _)| at + 1 == self.of.document.entries.len();
+        if self.entry(id).is_none_or(is_last) {
+            return Ok(());
+        }
+        // An id stays what it is.
+        self.of.document.must_not_number(|field| field != ID)
+    }
+
     /// Refuses a change that was made for another state.
     fn meet(&self, expected: &[Expectation]) -> Result<(), Unedited> {
         for Expectation { id, field, digest } in expected {
@@ -187,8 +198,9 @@ impl<'d> Editing<'d> {
 
     /// State of a memory that is put where one stands.
     fn replaced(&self, mut now: Now, edit: &Edit, put: &Put, step: &mut Step) -> Result<Now, Unedited> {
-        let content = content(edit, put)?;
-        if content != now.content {
+        let Said { content, bare } = said(edit, put, self.of.document.shape)?;
+        // In a map the id may stand beside the entry alone.
+        if content != now.content && bare != now.content {
             step.touched.corpus = true;
             (now.content, now.text) = (content, Some(put.entry.clone()));
         }
@@ -209,8 +221,8 @@ impl<'d> Editing<'d> {
 }
 
 /// State of a memory that is new.
-fn added(edit: &Edit, put: &Put, step: &mut Step) -> Result<Now, Unedited> {
-    let content = content(edit, put)?;
+fn added(edit: &Edit, put: &Put, shape: Shape, step: &mut Step) -> Result<Now, Unedited> {
+    let Said { content, .. } = said(edit, put, shape)?;
     let row = match (&put.vector, &step.row) {
         (Some(vector), row) => vector::bytes(edit, vector, row.as_ref())?,
         (None, Some(_)) => return Err(refused(edit, "it is new and needs a vector, as the others have")),
@@ -223,8 +235,16 @@ fn added(edit: &Edit, put: &Put, step: &mut Step) -> Result<Now, Unedited> {
     Ok(Now { content, text: Some(put.entry.clone()), row: Some(row), order })
 }
 
+/// Content of an entry that is put.
+struct Said {
+    /// Its digest, as that of an entry which stands there.
+    content: Digest,
+    /// Digest of all but the id.
+    bare: Digest,
+}
+
 /// Content of an entry that is put, which must be an object with its id.
-fn content(edit: &Edit, put: &Put) -> Result<Digest, Unedited> {
+fn said(edit: &Edit, put: &Put, shape: Shape) -> Result<Said, Unedited> {
     let object = Object::read(put.entry.clone()).map_err(|error| match error {
         Unread::Twice(name) => refused(edit, &format!("it has two members named {name:?}")),
         Unread::Other(why) => refused(edit, &why),
@@ -234,6 +254,9 @@ fn content(edit: &Edit, put: &Put) -> Result<Digest, Unedited> {
     if id.as_ref() != Some(&edit.id) {
         return Err(refused(edit, "its member `id` is another one"));
     }
-    let members = object.members.iter().filter(|one: &&Member| one.name != ID);
-    Ok(digest_of_members(members.map(|one| (one.name.as_str(), one.digest))))
+    let digest = |with_id: bool| {
+        let members = object.members.iter().filter(|one: &&Member| with_id || one.name != ID);
+        digest_of_members(members.map(|one| (one.name.as_str(), one.digest)))
+    };
+    Ok(Said { content: digest(shape == Shape::Map), bare: digest(false) })
 }

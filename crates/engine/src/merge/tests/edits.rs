@@ -188,3 +188,45 @@ fn a_vector_is_not_dropped_where_no_array_is() {
     assert!(refused.contains("it has a vector"), "{refused}");
     assert!(editing.look(&[], &[put("a", "1", None)]).is_ok());
 }
+
+/// A field that counts the memories keeps a corpus from being merged, and from nothing else.
+#[test]
+fn memories_are_read_and_put_although_a_field_counts_them_from_0() {
+    let numbered = |ids: &[i64]| {
+        let entries: Vec<String> = ids.iter().map(|id| format!("{{\"id\":{id},\"t\":5}}")).collect();
+        format!("[{}]", entries.join(","))
+    };
+    let with_id = |id: i64, vector: Option<f32>| {
+        let put = vector.map(|vector| Put {
+            entry: format!("{{\"id\":{id},\"t\":5}}"),
+            vector: Some(Vector::Numbers(vec![f64::from(vector); 2])),
+        });
+        Edit { id: id.into(), put }
+    };
+    let before = vault(&numbered(&[0, 1]), &[1.0, 2.0]);
+    let bytes = Bytes(before.corpus.clone().into_bytes());
+    assert_eq!(find(&names(), file(&bytes), None, &[Id::from(1)].into()).unwrap().len(), 1);
+    let after = told(&before, &[with_id(2, Some(3.0))]);
+    assert_eq!(after, (numbered(&[0, 1, 2]), vec![1.0, 2.0, 3.0]));
+    assert_eq!(told(&before, &[with_id(0, None)]), (numbered(&[1]), vec![2.0]));
+    let turns = vault(r#"[{"id":"a","turn":0},{"id":"b","turn":1}]"#, &[1.0, 2.0]);
+    assert_eq!(told(&turns, &[put("a", "9", None)]).1, [1.0, 2.0]);
+    assert_eq!(told(&turns, &[delete("b")]).1, [1.0], "the last one is nobody's neighbour");
+    let why = edited(Some(&turns), None, &[], &[delete("a")]).unwrap_err().to_string();
+    assert!(why.contains("the field \"turn\" is the row number"), "{why}");
+    essences(&names(), file(&bytes)).unwrap_err();
+}
+
+#[test]
+fn in_a_map_a_put_that_says_what_stands_there_changes_nothing() {
+    let same = Edit {
+        put: Some(Put { entry: r#"{"t":1, "id":"a"}"#.to_owned(), vector: None }),
+        ..put("a", "0", None)
+    };
+    for before in [r#"{"a": {"id":"a","t":1.0}}"#, r#"{"nodes": {"a": {"t": 1}}}"#] {
+        let before = vault(before, &[1.0]);
+        assert_eq!(told(&before, std::slice::from_ref(&same)).0, before.corpus);
+    }
+    let other = vault(r#"{"a": {"id":"x","t":1}}"#, &[1.0]);
+    assert_eq!(told(&other, &[same]).0, r#"{"a": {"t":1, "id":"a"}}"#);
+}
