@@ -47,7 +47,7 @@ pub use id::{CommitId, ConflictId, DeviceId, HoldId, IdError, PackId, VaultId};
 pub use losses::{Loss, Losses, Place};
 pub use merge_rules::{Rank, Rules};
 pub use pack::{ChunkSlot, Codec, Enclosed, PackInfo, Stored};
-pub use path::{PathError, VaultPath, in_folder};
+pub use path::{MAX_NAME_BYTES, MAX_PATH_BYTES, PathError, VaultPath, in_folder};
 pub use prune::Prune;
 pub use recipe::{Part, Recipe};
 pub use shared_map::SharedMap;

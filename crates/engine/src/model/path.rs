@@ -12,9 +12,9 @@ use unicode_normalization::{UnicodeNormalization, is_nfc};
 use super::id::OfText;
 
 /// Longest path that is synced, in bytes of UTF-8.
-const MAX_BYTES: usize = 1024;
+pub const MAX_PATH_BYTES: usize = 1024;
 /// Longest name that every file system accepts, in bytes of UTF-8.
-const MAX_NAME_BYTES: usize = 255;
+pub const MAX_NAME_BYTES: usize = 255;
 
 /// Relative path with `/` between its names, in Unicode NFC, safe to create on Unix.
 ///
@@ -115,7 +115,7 @@ fn unsafe_reason(path: &str) -> Option<&'static str> {
     if path.is_empty() {
         return Some("it is empty");
     }
-    if path.len() > MAX_BYTES {
+    if path.len() > MAX_PATH_BYTES {
         return Some("it is longer than 1024 bytes");
     }
     path.split('/').find_map(unsafe_name)

@@ -9,7 +9,10 @@ use std::collections::BTreeMap;
 
 use super::{Rewrite, Rewritten};
 use crate::log::{Log, Snapshot};
-use crate::model::{CommitKind, Conflict, ConflictId, Entry, Item, Keep, Resolution, Role, VaultPath};
+use crate::model::{
+    CommitKind, Conflict, ConflictId, Entry, Item, Keep, MAX_NAME_BYTES, MAX_PATH_BYTES, Resolution, Role,
+    VaultPath,
+};
 use crate::sync::session::Context;
 use crate::sync::{Engine, Refusal, SyncError, Watcher};
 use crate::vault::{ApplyId, trash};
@@ -18,6 +21,12 @@ type Wanted = BTreeMap<VaultPath, Option<Entry>>;
 
 /// Characters of a device's name that go into a file's name.
 const NAME_CHARS: usize = 40;
+
+/// Bytes from which on the end of a name, after its last dot, is no type of file.
+const LONGEST_END: usize = 32;
+
+/// Folder for files that have no place beside what they are a version of.
+const ELSEWHERE: &str = "conflicts";
 
 impl Engine {
     /// Decides a conflict, for all devices.
@@ -191,21 +200,32 @@ fn whence(conflict: &Conflict) -> String {
 }
 
 /// A free name, such as `corpus/nodes (laptop 2026-11-21 101502).json`: no file has it in any
-/// letter case, and it is in no group.
+/// letter case, and it is in no group. Where every name of the folder is in one, the file goes to
+/// the vault's root or to [`ELSEWHERE`]. Of a long name the end is cut off.
 fn free_name(path: &VaultPath, whence: &str, head: &Snapshot, taken: &Wanted) -> Option<VaultPath> {
     let (folder, name) =
         path.as_str().rsplit_once('/').map_or(("", path.as_str()), |(folder, name)| (folder, name));
     let (stem, end) = match name.rsplit_once('.') {
-        Some((stem, end)) if !stem.is_empty() => (stem, format!(".{end}")),
+        Some((stem, end)) if !stem.is_empty() && end.len() < LONGEST_END => (stem, format!(".{end}")),
         _ => (name, String::new()),
     };
-    let slash = if folder.is_empty() { "" } else { "/" };
     let used = |key: &str| head.tree.keys().chain(taken.keys()).any(|other| other.fold_key() == key);
-    let names = (1..1000_u32).map(|number| if number == 1 { String::new() } else { format!(" {number}") });
-    names
-        .filter_map(|number| VaultPath::new(&format!("{folder}{slash}{stem} ({whence}{number}){end}")).ok())
-        .filter(|name| head.groups.find(name).is_none())
-        .find(|name| !used(&name.fold_key()))
+    let named = |folder: &str, number: u32| {
+        let number = if number == 1 { String::new() } else { format!(" {number}") };
+        let end = format!(" ({whence}{number}){end}");
+        let slash = if folder.is_empty() { "" } else { "/" };
+        let room = MAX_NAME_BYTES.min(MAX_PATH_BYTES.saturating_sub(folder.len() + slash.len()));
+        let stem = stem.get(..stem.floor_char_boundary(room.saturating_sub(end.len())));
+        let stem = stem.filter(|stem| !stem.is_empty())?;
+        let path = VaultPath::new(&format!("{folder}{slash}{stem}{end}")).ok();
+        path.filter(|path| head.groups.find(path).is_none())
+    };
+    let mut folders = vec![folder, "", ELSEWHERE];
+    folders.dedup();
+    folders.into_iter().find_map(|folder| {
+        let names = (1..1000_u32).filter_map(|number| named(folder, number));
+        names.into_iter().find(|name| !used(&name.fold_key()))
+    })
 }
 
 #[cfg(test)]

@@ -81,6 +81,37 @@ fn where_every_name_belongs_to_a_group_there_is_no_place_beside() {
 }
 
 #[test]
+fn where_every_name_of_a_folder_belongs_to_a_group_the_file_goes_elsewhere() {
+    let within = |primary: &[&str]| {
+        let primary = primary.iter().map(|&glob| glob.to_owned()).collect();
+        let group = Group { name: "all".into(), primary, derived: vec![], validate: Validate::Off };
+        let head = Snapshot { groups: Groups::new(vec![group]).unwrap(), ..head(&[]) };
+        let conflict = lost(Item::Group("all".into()), &[("corpus/a.json", Some("old"))], "laptop");
+        names(&beside(&conflict, &head, &Wanted::new()).unwrap()).remove(0).0
+    };
+    let name = "a (laptop 2026-11-18 110640).json";
+    assert_eq!(within(&["corpus/**", "vectors/**"]), name);
+    assert_eq!(within(&["corpus/**", "*.json"]), format!("conflicts/{name}"));
+}
+
+#[test]
+fn a_long_name_is_cut_so_that_its_version_has_a_place_beside_it() {
+    let of = |path: &str, device: &str| {
+        let conflict = lost(Item::File(self::path(path)), &[(path, Some("old"))], device);
+        let vault = head(&[(path, "new")]);
+        let names = names(&beside(&conflict, &vault, &Wanted::new()).unwrap());
+        names.first().unwrap().0.clone()
+    };
+    let long = of(&format!("t/{}.json", "x".repeat(240)), "laptop");
+    assert_eq!(long.len(), "t/".len() + 255, "{long}");
+    assert!(long.ends_with("x (laptop 2026-11-18 110640).json"), "{long}");
+    let wide = of(&format!("t/{}.json", "記".repeat(80)), &"憶".repeat(60));
+    assert!(wide.starts_with("t/記記") && wide.len() > 250 && wide.ends_with("110640).json"), "{wide}");
+    let deep = of(&format!("{}{}.md", "d/".repeat(500), "n".repeat(20)), "laptop");
+    assert_eq!(deep, format!("{} (laptop 2026-11-18 110640).md", "n".repeat(20)));
+}
+
+#[test]
 fn several_decisions_over_one_item_put_back_the_newest_version_and_stay_one_generation() {
     let mut vault = head(&[("traces/a.json", "stands"), ("traces/b.json", "stands")]);
     let version = |file: &str, text: &str, wall_ms| {
