@@ -295,9 +295,8 @@ fn show(app: &App, listed: &ListedConflict, looked: (&[FileComparison], &Sides),
     }
     let id = conflict.id.short();
     let merges = match &conflict.item {
-        _ if listed.part_of.is_some() => None,
+        _ if !listed.may_be_merged() => None,
         Item::Group(_) => Some("memory by memory"),
-        Item::File(_) if listed.unmerged.is_some() => None,
         Item::File(path) => app.loaded.config.conflict.texts.of(path).map(|how| match how {
             LineMerge::Keys => "key by key",
             LineMerge::Append | LineMerge::Weave => "line by line",

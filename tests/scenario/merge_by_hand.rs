@@ -291,6 +291,24 @@ async fn the_command_tells_what_clashed_and_refuses_with_a_code() {
     assert!(text.contains("new here") && text.contains("clash: there") && !text.contains("clash: here"));
 }
 
+/// The command would refuse what is not offered.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merge_is_offered_only_where_a_person_may_get_one() {
+    let folder = fresh_folder();
+    let [one, two] = two_machines(folder.path(), "[conflict]\nmerge = \"entries\"\n").await;
+    for (machine, id) in [(&one, "a"), (&two, "b")] {
+        machine.write("corpus/episodes.json", format!("[{{\"id\":\"{id}\",\"t\":5}}]"));
+        machine.sync().await;
+    }
+    let listed = two.good(&["conflicts", "--json"]).await.json();
+    let id = listed["conflicts"][0]["id"].as_str().unwrap().to_owned();
+    let shown = two.good(&["conflicts", "show", &id]).await;
+    let said = format!("{}{}", shown.stdout, shown.stderr);
+    assert!(said.contains("not merged: ") && said.contains("--keep other"), "{said}");
+    assert!(!said.contains("--keep merged"), "{said}");
+    two.run(&["conflicts", "resolve", &id, "--keep", "merged"]).await.expect(2, &[]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_daemon_merges_a_conflict_over_the_socket() {
     let folder = fresh_folder();

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::merging::waits_for_a_word;
 use super::recovery::part_of;
 use super::session::Context;
 use super::{Engine, SyncError};
@@ -42,6 +43,14 @@ pub struct ListedConflict {
     /// back, since it would not match them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part_of: Option<String>,
+}
+
+impl ListedConflict {
+    /// True if a person who asks for a merge may get one, as far as this device knows.
+    #[must_use]
+    pub fn may_be_merged(&self) -> bool {
+        self.part_of.is_none() && self.unmerged.as_deref().is_none_or(waits_for_a_word)
+    }
 }
 
 /// Text of a conflict's record.

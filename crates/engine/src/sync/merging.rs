@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cycle::Survey;
 use super::lineage::{bringer, loser};
-use super::recovery::{Clashes, MergedFiles, Rewrite, Stand, part_of};
+use super::recovery::{Clashes, MergedFiles, NO_BASE, Rewrite, STANDS, Stand, part_of};
 use super::report::{Trouble, Weight};
 use super::session::{Context, Session};
 use super::{Merge, Past, Refusal, SyncError, served};
@@ -39,6 +39,11 @@ const NOTES: &str = "merge/";
 
 /// Cause for which a device leaves a conflict alone whose losing version is another one's.
 const NOT_OURS: &str = "it is another device's version, and merged there";
+
+/// True if this cause only keeps a version from being merged unasked.
+pub(super) fn waits_for_a_word(why: &str) -> bool {
+    [NOT_OURS, STANDS, NO_BASE].contains(&why)
+}
 
 /// Milliseconds that another device has to merge its version, from when this one saw the conflict.
 const PATIENCE_MS: u64 = 3_600_000;

@@ -30,7 +30,11 @@ use crate::vault::validate::Kind;
 /// Cause for which a version that stands is not merged unasked. In another branch of the log it may
 /// be the one that lost: once that conflict is decided, it would be gone with it. After the next
 /// change of the item the conflict is merged.
-pub(super) const STANDS: &str = "it is the version that stands";
+pub(in crate::sync) const STANDS: &str = "it is the version that stands";
+
+/// Cause for which versions without a known base are not merged unasked.
+pub(in crate::sync) const NO_BASE: &str =
+    "it is not known which version both came from, so what was deleted would come back";
 
 /// Cause for which no version of before is merged once the groups have changed.
 const REGROUPED: &str = "since it was set aside, its files have come to belong together in another way";
@@ -168,8 +172,7 @@ impl Session<'_> {
             }
         }
         if losing == Clashes::Kept && versions.base.is_none() && !unrelated {
-            let why = "it is not known which version both came from, so what was deleted would come back";
-            return Err(Refusal::NotMerged { id, why: why.to_owned() }.into());
+            return Err(Refusal::NotMerged { id, why: NO_BASE.to_owned() }.into());
         }
         versions.base = versions.base.filter(|_| !planted(Bug::ForgetDeletions));
         let clashes = blocking(|| {

@@ -27,6 +27,7 @@ mod validate;
 pub use compare::{Difference, differences};
 pub use export::{Exported, Target, Versions};
 pub(crate) use merge::Clashes;
+pub(super) use merge::{NO_BASE, STANDS};
 pub(crate) use merge_file::MergedFiles;
 pub use point::{Generation, GenerationError, Point};
 pub use reset::Reset;
