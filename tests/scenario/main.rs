@@ -23,6 +23,7 @@ mod local_reading;
 mod long_logs;
 mod looks;
 mod losses;
+mod lost_again;
 mod lost_lists;
 mod lost_packs;
 mod main_path;

@@ -126,7 +126,11 @@ struct MergedTrees {
 
 fn merge_trees(base: &Snapshot, loser: &Snapshot, winner: &Snapshot, groups: &Groups) -> MergedTrees {
     let trees = [&base.tree, &loser.tree, &winner.tree];
-    let plan = plan::plan(&Input { mode: Mode::Merge, ..Input::of(trees, groups, &winner.ages) });
+    let plan = plan::plan(&Input {
+        mode: Mode::Merge,
+        closed: &base.resolved,
+        ..Input::of(trees, groups, &winner.ages)
+    });
     let mut changes = BTreeMap::new();
     let mut conflicts = Vec::new();
     for step in plan.steps {

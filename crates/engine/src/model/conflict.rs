@@ -1,8 +1,13 @@
 //! A conflict: the losing version of an item, kept until someone decides.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{ConflictId, Content, Digest, Entry, Hlc, Item, VaultPath, bounded, limits};
+
+/// Folder of the names that count the losses of one version. No device syncs a file in it.
+const COUNTS: &str = "sync/lost-again";
 
 /// One file of the losing side. `entry` is empty if the losing side had deleted the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +17,15 @@ pub struct Kept {
     pub path: VaultPath,
     /// Entry of the file on the losing side.
     pub entry: Option<Entry>,
+}
+
+impl Kept {
+    /// True if this is no file, but tells the conflict from decided ones over the same version: see
+    /// [`Conflict::undecided`].
+    #[must_use]
+    pub fn is_count(&self) -> bool {
+        self.entry.is_none() && self.path.folders().any(|folder| folder == COUNTS)
+    }
 }
 
 /// Origin of a losing version. For display only: it decides nothing.
@@ -45,6 +59,34 @@ impl Conflict {
     pub fn new(item: Item, mut files: Vec<Kept>, origin: Option<Origin>) -> Self {
         files.sort_by(|a, b| a.path.cmp(&b.path));
         Self { id: Self::id_of(&item, &files), item, files, origin }
+    }
+
+    /// The same loss under an id that nobody has decided. A version that loses again after its
+    /// conflict was decided is a loss of its own, and a decision stays for ever.
+    ///
+    /// An id follows from the item and its files alone. So a name that no file can have counts the
+    /// decided ones, as a file that the losing side had deleted: every reader of the format takes
+    /// it for one that is absent on both sides. The same decisions give the same id, and so the same
+    /// loss is kept once, also if it is planned again after a crash.
+    #[must_use]
+    pub fn undecided(mut self, decided: &BTreeMap<ConflictId, Keep>) -> Self {
+        let mut before = 0_usize;
+        while decided.contains_key(&self.id) {
+            before += 1;
+            let Ok(path) = VaultPath::new(&format!("{COUNTS}/{before}")) else { break };
+            self.files.retain(|file| !file.is_count());
+            self.files.push(Kept { path, entry: None });
+            self = Self::new(self.item, self.files, self.origin);
+        }
+        self
+    }
+
+    /// The conflict as people are told of it: with the losing side's files alone.
+    #[must_use]
+    pub fn told(&self) -> Self {
+        let mut told = self.clone();
+        told.files.retain(|file| !file.is_count());
+        told
     }
 
     /// Id of a conflict: BLAKE3 of the item and of each file's path and content. Devices that find

@@ -41,7 +41,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use crate::model::{Groups, Item, Losses, Tree, VaultPath, set_entry};
+use crate::model::{ConflictId, Groups, Item, Keep, Losses, Tree, VaultPath, set_entry};
 
 pub use crate::model::{Decisions, Direction, Held, Reason};
 pub use batches::{Limits, batches};
@@ -116,6 +116,9 @@ pub struct Input<'a> {
     pub brakes: Option<Brakes>,
     /// Decisions that were made about holds.
     pub decisions: &'a Decisions,
+    /// Conflicts that are decided: a version that loses again becomes another one. In a merge, those
+    /// that the base knows, for a loss on either side of it may be the decided one.
+    pub closed: &'a BTreeMap<ConflictId, Keep>,
     /// Holds of the last plan.
     pub held: &'a [Held],
     /// Hold over a change of the groups that nobody has approved: its items wait.
@@ -129,6 +132,7 @@ static NOTHING_BLOCKED: Blocked = Blocked { paths: BTreeMap::new(), foreign: BTr
 static NOTHING_UNFIT: Unfit = Unfit { here: BTreeMap::new(), there: BTreeMap::new() };
 static NOTHING_LEFT_OUT: BTreeSet<VaultPath> = BTreeSet::new();
 static NOTHING_DECIDED: Decisions = Decisions::none();
+static NOTHING_CLOSED: BTreeMap<ConflictId, Keep> = BTreeMap::new();
 static NOTHING_LOST: Losses = Losses::new();
 
 impl<'a> Input<'a> {
@@ -154,6 +158,7 @@ impl<'a> Input<'a> {
             push_derived: false,
             brakes: None,
             decisions: &NOTHING_DECIDED,
+            closed: &NOTHING_CLOSED,
             held: &[],
             regroup: None,
             losses: &NOTHING_LOST,

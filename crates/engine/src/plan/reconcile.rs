@@ -42,7 +42,7 @@ pub(super) fn reconcile(input: &Input, item: &Item, view: &View) -> Option<Step>
         () if !there => Action::Push,
         () if !here => Action::Pull,
         () if planted(Bug::WallClock) && view.any(Role::Primary, Member::newer_here) => Action::Push,
-        () => lost(item, view).map_or(Action::Pull, |conflict| Action::Conflict(Box::new(conflict))),
+        () => lost(input, item, view).map_or(Action::Pull, |conflict| Action::Conflict(Box::new(conflict))),
     };
     Some(step(item, view, action))
 }
@@ -65,12 +65,12 @@ fn derived_only(input: &Input, item: &Item, view: &View, derived_there: bool) ->
 
 /// Conflict over the local version that is about to be replaced. `None` if no primary member is
 /// left in it: then there is nothing to keep.
-pub(super) fn lost(item: &Item, view: &View) -> Option<Conflict> {
+pub(super) fn lost(input: &Input, item: &Item, view: &View) -> Option<Conflict> {
     let files = view.members.iter().filter(|(_, member)| member.local.is_some() || member.base.is_some());
     let files: Vec<Kept> =
         files.map(|(path, member)| Kept { path: path.clone(), entry: member.local }).collect();
     let primary_left = view.any(Role::Primary, |member| member.local.is_some());
-    primary_left.then(|| Conflict::new(item.clone(), files, None))
+    primary_left.then(|| Conflict::new(item.clone(), files, None).undecided(input.closed))
 }
 
 /// Creates the step that carries out `action`.
@@ -88,7 +88,7 @@ pub(super) fn step(item: &Item, view: &View, action: Action) -> Step {
 pub(super) fn yield_to_remote(input: &Input, item: &Item) -> Step {
     let view = View::of(input, item);
     // An index that gives way is computed again, so it is no conflict.
-    let lost = lost(item, &view).filter(|_| view.any(Role::Primary, Member::differs));
+    let lost = lost(input, item, &view).filter(|_| view.any(Role::Primary, Member::differs));
     step(item, &view, lost.map_or(Action::Pull, |conflict| Action::Conflict(Box::new(conflict))))
 }
 

@@ -24,7 +24,7 @@ pub fn reset(input: &Input) -> Plan {
             continue;
         }
         let own = |member: &Member| member.moved_here() && member.differs();
-        let conflict = if view.any(Role::Primary, own) { lost(&item, &view) } else { None };
+        let conflict = if view.any(Role::Primary, own) { lost(input, &item, &view) } else { None };
         let action = conflict.map_or(Action::Pull, |conflict| Action::Conflict(Box::new(conflict)));
         decided.insert(item.clone(), step(&item, &view, action));
     }

@@ -27,7 +27,9 @@ use super::{
     Action, Ages, Blocked, Brakes, Decisions, FileStep, Held, Hold, Input, Mode, Plan, Reason, Step, Unfit,
     plan,
 };
-use crate::model::{Conflict, Digest, Entry, Group, Groups, Item, Losses, Tree, Validate, VaultPath};
+use crate::model::{
+    Conflict, ConflictId, Digest, Entry, Group, Groups, Item, Keep, Losses, Tree, Validate, VaultPath,
+};
 
 /// Owned inputs of a plan.
 #[derive(Clone)]
@@ -45,6 +47,7 @@ struct Case {
     push_derived: bool,
     brakes: Option<Brakes>,
     decisions: Decisions,
+    closed: BTreeMap<ConflictId, Keep>,
     held: Vec<Held>,
     regroup: Option<Hold>,
     losses: Losses,
@@ -67,6 +70,7 @@ impl Case {
             push_derived: false,
             brakes: None,
             decisions: Decisions::default(),
+            closed: BTreeMap::new(),
             held: Vec::new(),
             regroup: None,
             losses: Losses::new(),
@@ -88,6 +92,7 @@ impl Case {
             push_derived: self.push_derived,
             brakes: self.brakes,
             decisions: &self.decisions,
+            closed: &self.closed,
             held: &self.held,
             regroup: self.regroup.as_ref(),
             losses: &self.losses,

@@ -15,8 +15,11 @@ use super::session::Context;
 use super::{Engine, SyncError};
 use crate::fs::{self, At, found};
 use crate::log::Snapshot;
-use crate::model::{Conflict, ConflictId, Content, DeviceId, Entry, Item, Kept, VaultPath};
+use crate::model::{Conflict, ConflictId, Content, DeviceId, Entry, Item, Keep, Kept, VaultPath};
 use crate::vault::{Marker, trash};
+
+/// Decided conflicts of a state.
+pub(crate) type Decided = BTreeMap<ConflictId, Keep>;
 
 /// Longest record, in bytes.
 const MAX_RECORD: u64 = 64 << 20;
@@ -93,7 +96,7 @@ impl Context {
     pub(crate) fn list_conflicts(&self, snapshot: &Snapshot) -> Result<Vec<ListedConflict>, SyncError> {
         let local = self.local_conflicts()?;
         let listed = |id: &ConflictId, conflict: &Conflict| ListedConflict {
-            conflict: conflict.clone(),
+            conflict: conflict.told(),
             here: local.contains_key(id),
             unmerged: self.why_unmerged(conflict, snapshot),
             part_of: part_of(conflict, snapshot).map(|(_, group)| group),
@@ -141,9 +144,9 @@ impl Context {
 
     /// Looks again at displaced files: a program that still had one open may have written to it
     /// since. A changed file becomes a conflict copy. Returns the number of those; none while
-    /// another program looks.
-    pub(crate) fn recheck_trash(&self) -> Result<usize, SyncError> {
-        let rechecked = trash::in_turn(self.fs(), &self.layout, || self.recheck_trash_alone())?;
+    /// another program looks. `decided` are the conflicts that are decided.
+    pub(crate) fn recheck_trash(&self, decided: &Decided) -> Result<usize, SyncError> {
+        let rechecked = trash::in_turn(self.fs(), &self.layout, || self.recheck_trash_alone(decided))?;
         Ok(rechecked.unwrap_or_default())
     }
 
@@ -167,19 +170,19 @@ impl Context {
     }
 
     /// The same as [`Context::recheck_trash`], while no cycle runs that would report an error.
-    pub(crate) fn recheck_trash_meanwhile(&self) {
+    pub(crate) fn recheck_trash_meanwhile(&self, decided: &Decided) {
         if !self.is_here() {
             // The look at the vault says so.
             return;
         }
-        match self.recheck_trash() {
+        match self.recheck_trash(decided) {
             Ok(0) => {}
             Ok(kept) => tracing::info!(kept, "displaced files were written to; they are kept as conflicts"),
             Err(error) => tracing::warn!(%error, "displaced files could not be looked at again"),
         }
     }
 
-    fn recheck_trash_alone(&self) -> Result<usize, SyncError> {
+    fn recheck_trash_alone(&self, decided: &Decided) -> Result<usize, SyncError> {
         let now = self.ports.clock.now_ns();
         let mut kept = 0;
         let (settle, threads) = (self.settings.settle, self.settings.threads);
@@ -188,7 +191,7 @@ impl Context {
             for changed in &rechecked.changed {
                 match &changed.path {
                     Some(path) => {
-                        self.keep_displaced(path, changed)?;
+                        self.keep_displaced(path, changed, decided)?;
                         kept += 1;
                     }
                     None => {
@@ -207,14 +210,20 @@ impl Context {
         Ok(kept)
     }
 
-    fn keep_displaced(&self, path: &VaultPath, changed: &trash::Changed) -> Result<(), SyncError> {
+    fn keep_displaced(
+        &self,
+        path: &VaultPath,
+        changed: &trash::Changed,
+        decided: &Decided,
+    ) -> Result<(), SyncError> {
         let Content { digest, size } = changed.content;
         let stat = self.fs().lstat(&changed.place).at("look at", &changed.place)?;
         let entry = Entry { digest, size, mtime_ms: stat.mtime_ms(), mode: stat.mode, rows: None };
         // A conflict of one file, also in a group: the other members' bytes of that moment are
         // unknown.
         let item = Item::File(path.clone());
-        let conflict = Conflict::new(item, vec![Kept { path: path.clone(), entry: Some(entry) }], None);
+        let files = vec![Kept { path: path.clone(), entry: Some(entry) }];
+        let conflict = Conflict::new(item, files, None).undecided(decided);
         let (record, file) =
             (self.layout.conflict_record(conflict.id), self.layout.conflict_file(conflict.id, path));
         for folder in [record.parent(), file.parent()].into_iter().flatten() {

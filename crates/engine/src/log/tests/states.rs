@@ -164,3 +164,21 @@ fn a_pack_keeps_the_table_of_the_commit_that_brought_it() {
     let same = follow(&first, vec![info(1), info(3)]);
     assert_eq!((after.base(), &after.packs), (same.base(), &same.packs), "the same again changes nothing");
 }
+
+/// A fork may list the decided loss once more. But both sides know of a decision in their base, so
+/// the version was written again after it.
+#[test]
+fn a_version_that_loses_a_merge_after_its_conflict_was_decided_is_listed_again() {
+    let [mut base, mut lost, won] = ["as it was", "dark", "light"].map(|content| state(&[("x", content)]));
+    let files = vec![Kept { path: path("x"), entry: Some(entry("dark")) }];
+    let decided = Conflict::new(Item::File(path("x")), files, None).id;
+    let side = |id, snapshot| Side { key: key(2, id), vault: VAULT, origin: None, snapshot };
+    lost.resolved.insert(decided, Keep::Remote);
+    let concurrent = merge(&base, side(1, &lost), side(2, &won), &OldData::default());
+    assert!(concurrent.kept.is_empty());
+    base.resolved.insert(decided, Keep::Remote);
+    let again = merge(&base, side(1, &lost), side(2, &won), &OldData::default());
+    assert_eq!(again.kept.len(), 1);
+    assert_ne!(again.kept[0].id, decided);
+    assert_eq!(again.kept[0].told().files[0].entry, Some(entry("dark")));
+}

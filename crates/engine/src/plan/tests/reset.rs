@@ -37,3 +37,23 @@ fn a_reset_waits_for_unreadable_paths_even_if_the_remote_has_nothing_there() {
     assert_eq!(two, ["t/new: locked", "u/new: locked"]);
     assert_eq!(of(|blocked| blocked.add(path("a"), "not settled")), [""; 0]);
 }
+
+/// A decision stays for ever: under the decided id nobody would list the new loss.
+#[test]
+fn a_version_that_loses_again_after_its_conflict_was_decided_gets_an_id_of_its_own() {
+    let one = |content: &str| -> Tree { [(path("f"), entry(content))].into() };
+    let mut case = Case::of(one("A"), one("C"), one("B"));
+    let mut ids = BTreeSet::new();
+    for _ in 0..3 {
+        let resets = reset(&case.input());
+        let plan = case.plan();
+        let conflict = kept(&plan.steps[0]).unwrap();
+        assert_eq!(kept(&resets.steps[0]), Some(conflict));
+        assert_eq!(Conflict::id_of(&conflict.item, &conflict.files), conflict.id);
+        assert_eq!(conflict.told().files[0].entry, Some(entry("C")));
+        assert_eq!(conflict.told().files.len(), 1);
+        assert!(ids.insert(conflict.id), "it was decided");
+        assert_eq!(case.plan(), plan, "the same decisions give the same id");
+        case.closed.insert(conflict.id, Keep::Remote);
+    }
+}

@@ -52,7 +52,7 @@ impl Engine {
         let begin = async move {
             let mut session = Session::begin(context, memory, log, watcher).await?;
             (session.hints, session.ahead) = (places, ahead);
-            session.relieve();
+            session.relieve().await;
             if !is_tidy {
                 session.finish_unfinished().await?;
             }

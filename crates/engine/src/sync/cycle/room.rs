@@ -112,15 +112,17 @@ impl Session<'_> {
 
     /// Makes room at the beginning of a cycle where there is hardly any: what has served its time
     /// goes first, for a cycle that stops never comes to tidy up.
-    pub(super) fn relieve(&self) {
+    pub(super) async fn relieve(&mut self) {
         let context = self.context;
         let Ok(free) = context.fs().free_space(context.layout.root()) else { return };
         if free >= RESERVE {
             return;
         }
-        let age_ms = self.age_ms();
+        let (age_ms, agreed) = (self.age_ms(), self.agreed_snapshot().await);
+        // If it cannot be read now, the cycle itself says so.
+        let decided = agreed.map(|agreed| agreed.resolved.clone()).unwrap_or_default();
         blocking(|| {
-            if let Err(error) = context.clear_trash(age_ms) {
+            if let Err(error) = context.clear_trash(age_ms, &decided) {
                 tracing::warn!(%error, "the disk is full, and the trash could not be looked at again");
             }
             context.yield_trash(RESERVE - free, context.layout.root());

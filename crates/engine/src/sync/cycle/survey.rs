@@ -181,6 +181,7 @@ impl Session<'_> {
             push_derived: scope.derived,
             brakes: Some(self.context.settings.brakes),
             decisions: &decisions,
+            closed: &there.resolved,
             held: record.map(|record| record.held.as_slice()).unwrap_or_default(),
             regroup: regrouped.as_ref().and_then(Change::waits),
             losses: &losses,

@@ -14,6 +14,7 @@ use crate::fs::{self, At};
 use crate::log::Snapshot;
 use crate::model::{CommitKey, Digest, Entry, Item, Tree, VaultId};
 use crate::state::LastSync;
+use crate::sync::conflicts::Decided;
 use crate::sync::report::{About, Noted, Trouble, Weight};
 use crate::sync::session::{Context, Memory, Session};
 use crate::sync::{Engine, Report, SyncError, Unwatched, blocking};
@@ -67,7 +68,7 @@ impl Session<'_> {
         let (context, age_ms, discarded) = (self.context, self.age_ms(), || self.apply_id());
         let cleared = blocking(|| {
             // Comes first: a trash that the next call moves away would not be looked at again.
-            let cleared = context.clear_trash(age_ms)?;
+            let cleared = context.clear_trash(age_ms, &snapshot.resolved)?;
             context.tidy_transactions(age_ms)?;
             context.clear_resolved(&snapshot, &discarded)?;
             Ok::<_, SyncError>(cleared)
@@ -151,9 +152,10 @@ impl Engine {
 }
 
 impl Context {
-    /// Looks at the trash again, and removes trashes that are old enough at `age_ms`.
-    pub(crate) fn clear_trash(&self, age_ms: u64) -> Result<Cleared, SyncError> {
-        let kept = self.recheck_trash()?;
+    /// Looks at the trash again, and removes trashes that are old enough at `age_ms`. `decided` are
+    /// the conflicts that are decided.
+    pub(crate) fn clear_trash(&self, age_ms: u64, decided: &Decided) -> Result<Cleared, SyncError> {
+        let kept = self.recheck_trash(decided)?;
         let keep = u64::try_from(self.settings.trash.as_millis()).unwrap_or(u64::MAX);
         let expired = trash::expire(self.fs(), &self.layout, age_ms.saturating_sub(keep))?;
         Ok(Cleared { kept, waiting: expired.waiting.len() })

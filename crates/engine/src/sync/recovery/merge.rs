@@ -136,7 +136,8 @@ impl Session<'_> {
             return Err(Refusal::NotMerged { id, why: format!("{} is a single file", conflict.item) }.into());
         };
         // A file of another item now would be put back without the rest of that one.
-        if conflict.files.iter().any(|file| head.groups.item(&file.path) != conflict.item) {
+        let elsewhere = |file: &Kept| !file.is_count() && head.groups.item(&file.path) != conflict.item;
+        if conflict.files.iter().any(elsewhere) {
             return Err(Refusal::NotMerged { id, why: REGROUPED.to_owned() }.into());
         }
         let Common { bases, seen, unrelated, continued, gone } = self.common_version(conflict, head).await?;
@@ -207,7 +208,7 @@ impl Session<'_> {
             };
             let path = name_beside(corpus, &Conflict { origin: origin.clone(), ..conflict.clone() }, head)?;
             let files = vec![Kept { path: path.clone(), entry: Some(*entry) }];
-            kept.push(Conflict::new(Item::File(path), files, origin));
+            kept.push(Conflict::new(Item::File(path), files, origin).undecided(&head.resolved));
         }
         Ok(kept)
     }

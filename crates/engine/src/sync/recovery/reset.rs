@@ -141,6 +141,7 @@ impl Session<'_> {
         let mut survey = self.survey(record, sides, Scope { rehash: true, ..Scope::default() }).await?;
         survey.plan = plan::reset(&Input {
             blocked: &survey.local.blocked,
+            closed: &survey.remote.resolved,
             ..Input::of(
                 [&survey.base, &survey.local.tree, &remote],
                 &survey.remote.groups,

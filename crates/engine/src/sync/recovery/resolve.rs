@@ -115,7 +115,7 @@ pub(in crate::sync) fn part_of<'a>(
         Item::Group(name) => Some((path, name)),
         Item::File(_) => None,
     };
-    conflict.files.iter().find_map(|file| group(&file.path))
+    conflict.files.iter().filter(|file| !file.is_count()).find_map(|file| group(&file.path))
 }
 
 /// Refuses a version that would tear a group in two.

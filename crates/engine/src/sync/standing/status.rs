@@ -91,7 +91,9 @@ impl Engine {
     /// # Errors
     /// See [`SyncError`].
     pub async fn look_around(&mut self, watcher: &dyn Watcher) -> Result<Report, SyncError> {
-        blocking(|| self.context.recheck_trash_meanwhile());
+        let agreed = self.agreed_snapshot().await;
+        let decided = agreed.as_ref().map(|agreed| agreed.resolved.clone()).unwrap_or_default();
+        blocking(|| self.context.recheck_trash_meanwhile(&decided));
         let Glance { generation, survey, conflicts, aside, .. } = self.glance(watcher).await?;
         let standing = Standing { here: survey.here, waiting: survey.waiting(), conflicts: conflicts.len() };
         let mut report = Report { generation, aside, standing: Some(standing), ..Report::default() };

@@ -179,6 +179,7 @@ fn without_lost(head: &Snapshot, versions: &[LostVersion]) -> (Vec<Conflict>, Ve
         let mut rest = conflict.clone();
         rest.files.retain(|file| file.entry.is_none_or(|entry| !gone.contains(&entry.digest)));
         rest.id = Conflict::id_of(&rest.item, &rest.files);
+        let rest = rest.undecided(&head.resolved);
         if rest.files.iter().any(|file| file.entry.is_some()) {
             kept.push(rest);
         }
