@@ -55,7 +55,11 @@ impl Daemon {
                 self.board.update(|status| status.progress = None);
                 // The answer has the result; this cycle brings the board up to date.
                 let _told = self.turn(course, Request::FULL, None, false).await;
-                let _gone = reply.send(answer.map_err(|error| Problem::from(&error)));
+                let problem = |error: SyncError| match error {
+                    SyncError::Interrupted => paused(),
+                    error => Problem::from(&error),
+                };
+                let _gone = reply.send(answer.map_err(problem));
                 return;
             }
             Command::Sync { derived, reply, ticket } => {

@@ -92,6 +92,7 @@ mod recovery_page;
 mod recovery_random;
 mod recovery_repair;
 mod recovery_reset;
+mod recovery_undo;
 mod redeclared;
 mod refused;
 mod remote;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use cogzy_engine::clock::{Clock, SystemClock};
 use cogzy_engine::model::Keep;
 use cogzy_engine::remote::{MemoryRemote, Remote};
-use cogzy_engine::sync::{Point, Pruned, Refusal, Retention, SyncError, Unwatched};
+use cogzy_engine::sync::{Point, Pruned, Refusal, Retention, SyncError, Target, Unwatched};
 use cogzy_testkit::fresh_folder;
 
 use crate::support::device::Device;
@@ -127,10 +127,37 @@ async fn what_nothing_needs_goes_after_two_grace_periods_and_what_is_kept_can_be
     two.engine().restore(&point(5), &[], false, &Unwatched).await.unwrap();
     assert_eq!(two.read("traces/a.json"), Some(version("a4")));
     let gone = two.engine().restore(&point(2), &[], false, &Unwatched).await.unwrap_err();
-    assert!(matches!(gone, SyncError::Refused(Refusal::Gone { .. })), "{gone}");
+    let expired = matches!(gone, SyncError::Refused(Refusal::Expired { generation: 2, first: 5, .. }));
+    assert!(expired, "{gone}");
+    let target = Target::empty(folder.path().join("out"));
+    let exported = two.engine().export(&point(2), &[], &target, &Unwatched).await.unwrap();
+    assert_eq!((exported.lost.len(), exported.first_kept), (1, Some(5)));
+    assert_eq!(two.engine().first_kept().await.unwrap(), 5);
     one.sync().await;
     assert_eq!(one.files(), two.files());
     assert_sound(&mut two).await;
+}
+
+/// Its objects are there until they are swept: a restore takes them up again.
+#[tokio::test]
+async fn what_is_only_marked_can_be_restored_and_then_stays() {
+    let folder = fresh_folder();
+    let bucket = Bucket::new();
+    let mut one = bucket.device(folder.path(), "one").await;
+    edits(&mut one, "traces/a.json", &["a1", "a2", "a3", "a4", "a5"]).await;
+    bucket.pass(8 * DAY);
+    let marked = prune(&mut one).await.marked.objects;
+    assert!(marked > 1);
+    one.pass(Duration::from_secs(10));
+    one.engine().restore(&point(1), &[], false, &Unwatched).await.unwrap();
+    assert_eq!(one.read("traces/a.json"), Some(version("a1")));
+    bucket.pass(8 * DAY);
+    let freed = prune(&mut one).await.freed.objects;
+    assert!(freed < marked, "{freed} of {marked}");
+    assert_sound(&mut one).await;
+    let mut two = bucket.device(folder.path(), "two").await;
+    two.sync().await;
+    assert_eq!(two.read("traces/a.json"), Some(version("a1")));
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::Advice;
+use crate::log::Snapshot;
 use crate::model::{ConflictId, Item, Keep, VaultPath};
 
 /// Cause for refusing a request of the user.
@@ -80,6 +81,14 @@ pub enum Refusal {
         /// Requested generation.
         generation: u64,
     },
+    /// The path is not in the state that is asked for.
+    #[error("{path}: generation {generation} does not have it")]
+    NoPathThen {
+        /// Requested path.
+        path: VaultPath,
+        /// Requested generation.
+        generation: u64,
+    },
     /// Later changes build on the generation that is to be taken back.
     #[error("generation {generation} cannot be taken back by itself, later changes touch the same files: {}", list(.paths))]
     BuiltUpon {
@@ -87,6 +96,19 @@ pub enum Refusal {
         generation: u64,
         /// Paths of later changes.
         paths: Vec<VaultPath>,
+    },
+    /// The generation to take back set no file and deleted none.
+    #[error("generation {0} changed no file, so there is nothing to take back")]
+    ChangedNothing(u64),
+    /// Other devices have made generations that this device has not brought yet.
+    #[error(
+        "other devices have made generations up to {newest} since generation {known}, the newest that this device knew: nothing was taken back"
+    )]
+    NotNewest {
+        /// Generation that was agreed here last.
+        known: String,
+        /// Newest generation.
+        newest: u64,
     },
     /// A file stands where a folder is needed, or a folder where a file is needed.
     #[error("{path} has no place: {other} stands there now")]
@@ -113,12 +135,32 @@ pub enum Refusal {
         /// Path of the content.
         path: VaultPath,
     },
+    /// Retention has let the contents of that time go.
+    #[error(
+        "generation {generation} is no longer kept, so nothing was changed: the backup keeps the generations from {first} on, and {path} of that time is gone"
+    )]
+    Expired {
+        /// Path of a content that is gone.
+        path: VaultPath,
+        /// Generation that is not kept.
+        generation: u64,
+        /// The first generation that is.
+        first: u64,
+    },
     /// A file would be overwritten.
     #[error("{} exists already: nothing is overwritten", .0.display())]
     Exists(PathBuf),
     /// A target holds something.
     #[error("{} is not empty: what is written there could be taken for what its programs wrote", .0.display())]
     NotEmpty(PathBuf),
+    /// The target is no folder, and none can be made there.
+    #[error("{} cannot be written to: {why}", .folder.display())]
+    NoFolder {
+        /// The folder.
+        folder: PathBuf,
+        /// Cause.
+        why: String,
+    },
     /// The target lies in the vault.
     #[error("{} lies inside the vault: what is written there would be synced", .0.display())]
     InsideVault(PathBuf),
@@ -166,6 +208,15 @@ fn list(paths: &[VaultPath]) -> String {
 }
 
 impl Refusal {
+    /// The cause for which a content of an earlier state is not there any more.
+    pub(crate) fn gone(path: &VaultPath, from: Option<&Snapshot>, head: &Snapshot) -> Self {
+        let (path, first) = (path.clone(), head.horizon);
+        match from.map(Snapshot::seq).filter(|generation| *generation < first) {
+            Some(generation) => Self::Expired { path, generation, first },
+            None => Self::Gone { path },
+        }
+    }
+
     /// Advice to the caller.
     #[must_use]
     pub const fn advice(&self) -> Advice {
@@ -196,7 +247,15 @@ impl Refusal {
             Self::NoPlaceBeside(_) => {
                 "keep one of the two; the other stays in the history: `cogzy-vault conflicts show ID --to DIR` writes it out"
             }
-            Self::NoGeneration { .. } | Self::NothingYet | Self::NoPath { .. } => "cogzy-vault history",
+            Self::NotNewest { .. } => {
+                "`cogzy-vault history` lists them: name the one to take back, `cogzy-vault undo N`"
+            }
+            Self::ChangedNothing(_)
+            | Self::Expired { .. }
+            | Self::NoGeneration { .. }
+            | Self::NothingYet
+            | Self::NoPath { .. }
+            | Self::NoPathThen { .. } => "cogzy-vault history",
             Self::Empty => {
                 "check `remote` with `cogzy-vault config show`; `cogzy-vault sync` fills a new backup"
             }
@@ -211,6 +270,7 @@ impl Refusal {
             }
             Self::Braked(_) => "if you mean it, run the same command with `--yes`",
             Self::Gone { .. } => "run `cogzy-vault verify --deep --repair`, or choose another generation",
+            Self::NoFolder { .. } => "choose another folder, where you may write",
             Self::Exists(_) => "choose an empty folder",
             Self::NotEmpty(_) => {
                 "choose an empty folder, or a new one; `--force` writes beside what is there, and overwrites nothing"

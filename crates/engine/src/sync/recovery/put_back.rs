@@ -3,8 +3,8 @@
 //! A group whose files do not fit together here is neither pushed nor pulled over. A restore of the
 //! very generation that stands commits nothing, and so would change nothing; but the user who asks
 //! for it means the disk. Replaced files go to the trash; a sound version that was never sent is
-//! kept as a conflict. A file that is being written is waited for; if that does not end, the
-//! request is refused.
+//! kept as a conflict. A file that is being written is waited for; if that does not end, it is left
+//! as it is and named.
 //!
 //! A crash leaves the journal of an apply, which the next start finishes.
 
@@ -14,55 +14,83 @@ use crate::log::Depth;
 use crate::model::{Item, Tree, VaultPath};
 use crate::plan::{self, Action, Input, Plan, Step};
 use crate::sync::cycle::{Incoming, SETTLE_TRIES, Scope};
+use crate::sync::report::{Trouble, Weight};
 use crate::sync::session::Session;
 use crate::sync::{About, Refusal, Survey, SyncError};
 
+/// Result of putting files back.
+#[derive(Default)]
+pub(super) struct PutBack {
+    /// Files that were replaced or removed.
+    pub(super) files: usize,
+    /// Items that could not be replaced, each with the cause.
+    pub(super) left: Vec<Trouble>,
+}
+
 impl Session<'_> {
-    /// Puts `items` back. Returns the number of files that were replaced or removed.
-    pub(crate) async fn put_back(&mut self, items: &BTreeSet<Item>) -> Result<usize, SyncError> {
+    /// Puts `items` back, as far as they can be replaced now.
+    pub(super) async fn put_back(&mut self, items: &BTreeSet<Item>) -> Result<PutBack, SyncError> {
+        let mut whole = PutBack::default();
         if items.is_empty() {
-            return Ok(0);
+            return Ok(whole);
         }
         self.finish_unfinished().await?;
         self.log.refresh(Depth::Near).await?;
         for _ in 1..SETTLE_TRIES {
-            if let Ok(files) = self.try_put_back(items).await? {
-                return Ok(files);
+            whole.add(self.try_put_back(items, false).await?);
+            if whole.left.is_empty() {
+                return Ok(whole);
             }
             self.context.wait_to_settle().await;
         }
-        self.try_put_back(items).await?.map_err(|busy| Refusal::Busy(busy).into())
+        whole.add(self.try_put_back(items, true).await?);
+        Ok(whole)
     }
 
-    /// Tries once. Returns the number of files, or the paths that are still being written.
-    async fn try_put_back(
-        &mut self,
-        items: &BTreeSet<Item>,
-    ) -> Result<Result<usize, Vec<String>>, SyncError> {
+    /// Tries once. While anything is still being written, nothing is put back, unless `partly`.
+    async fn try_put_back(&mut self, items: &BTreeSet<Item>, partly: bool) -> Result<PutBack, SyncError> {
         let stored = self.context.record()?;
         let sides = self.look_at_remote(stored.as_ref(), false).await?;
         let agreed = self.log.snapshot(stored.as_ref().and_then(|record| record.commit)).await?;
         let survey = self.survey(stored.as_ref(), sides, Scope::default()).await?;
         let plan = broken(&survey, items, |path| self.context.visible(path));
-        let busy: Vec<String> = plan.waiting.iter().map(|wait| wait.why.clone()).collect();
-        if !busy.is_empty() {
-            return Ok(Err(busy));
+        let busy = plan.waiting.iter().map(|wait| Trouble::of(&wait.item, &wait.why, Weight::Passing));
+        let mut left: Vec<Trouble> = busy.collect();
+        if !left.is_empty() && !partly {
+            return Ok(PutBack { files: 0, left });
         }
         let steps: Vec<&Step> = plan.steps.iter().collect();
-        let files = steps.iter().map(|step| step.files.len()).sum();
         let done = self.pull(&Incoming { steps, finish: true, ..Incoming::of(&survey) }).await?;
         let mut record = stored.unwrap_or_else(|| self.context.first_record(self.marker.vault));
         self.context.agree_applied(&mut record, &agreed, &survey.remote, &done)?;
         self.context.save_record(&record)?;
         self.conclude().await?;
-        let left = plan.steps.iter().filter(|step| !done.contains(&step.item));
-        let why = |item: &Item| {
-            let known =
-                self.report.problems.iter().find(|trouble| trouble.about == About::Item(item.clone()));
-            known.map_or_else(|| format!("{item} is being written"), |trouble| trouble.message.clone())
-        };
-        let left: Vec<String> = left.map(|step| why(&step.item)).collect();
-        Ok(if left.is_empty() { Ok(files) } else { Err(left) })
+        let (placed, missed): (Vec<&Step>, Vec<&Step>) =
+            plan.steps.iter().partition(|step| done.contains(&step.item));
+        left.extend(missed.into_iter().map(|step| self.why_left(&step.item)));
+        Ok(PutBack { files: placed.iter().map(|step| step.files.len()).sum(), left })
+    }
+
+    fn why_left(&self, item: &Item) -> Trouble {
+        let known = self.report.problems.iter().find(|trouble| trouble.about == About::Item(item.clone()));
+        known.cloned().unwrap_or_else(|| Trouble::of(item, "it is being written", Weight::Passing))
+    }
+}
+
+impl PutBack {
+    /// Adds the result of another try.
+    fn add(&mut self, later: Self) {
+        self.files += later.files;
+        self.left = later.left;
+    }
+
+    /// The result of a request that made no generation, and so must have put back something.
+    pub(super) fn or_refused(self) -> Result<Self, Refusal> {
+        let why = |trouble: &Trouble| trouble.message.clone();
+        match self.files {
+            0 if !self.left.is_empty() => Err(Refusal::Busy(self.left.iter().map(why).collect())),
+            _ => Ok(self),
+        }
     }
 }
 
@@ -73,7 +101,7 @@ fn broken(survey: &Survey, items: &BTreeSet<Item>, visible: impl Fn(&VaultPath) 
     let Survey { base, local, .. } = survey;
     let (groups, ages) = (&survey.remote.groups, &survey.remote.ages);
     let input = Input::of([base, &local.tree, &remote], groups, ages);
-    let mut plan = plan::reset(&Input { blocked: &local.blocked, ..input });
+    let mut plan = plan::reset(&Input { blocked: &local.blocked, closed: &survey.remote.resolved, ..input });
     plan.steps.retain(|step| items.contains(&step.item));
     plan.waiting.retain(|wait| items.contains(&wait.item));
     let unsent = unsent(survey);

@@ -6,9 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Point, Rewrite, Rewritten};
+use super::{Generation, Point, Rewrite, Rewritten};
 use crate::log::{Log, Past, Snapshot};
-use crate::model::{CommitKind, Conflict, Entry, Item, Kept, Origin, VaultPath};
+use crate::model::{CommitKey, CommitKind, Conflict, Entry, Item, Kept, Origin, VaultPath};
+use crate::sync::session::Session;
 use crate::sync::{Engine, Refusal, SyncError, Watcher};
 
 type Wanted = BTreeMap<VaultPath, Option<Entry>>;
@@ -40,7 +41,8 @@ impl Engine {
     }
 
     /// Takes back the changes of the generation at `point`. If later changes touch the same files,
-    /// it is refused; with `force`, their versions are kept as a conflict.
+    /// it is refused; with `force`, their versions are kept as a conflict. The newest one is that
+    /// from before this call, for the call itself first sends what was saved here since.
     ///
     /// # Errors
     /// See [`Engine::restore`].
@@ -51,8 +53,15 @@ impl Engine {
         yes: bool,
         watcher: &dyn Watcher,
     ) -> Result<Rewritten, SyncError> {
+        let newest = match point {
+            Point::Newest => Some(self.session(watcher).await?.newest_to_undo().await?),
+            Point::Generation(_) | Point::Time(_) => None,
+        };
         let make = async |log: &mut Log, head: &Snapshot| {
-            let key = point.find(log, head.key).await?;
+            let key = match newest {
+                Some(newest) => newest,
+                None => point.find(log, head.key).await?,
+            };
             let parts = log.parts(key).await?;
             let (oldest, newest) = (parts.first().copied(), parts.last().copied());
             let before = log.snapshot(oldest.and_then(|oldest| log.graph().first_parent(oldest))).await?;
@@ -61,6 +70,9 @@ impl Engine {
             for part in parts {
                 let changed = log.changed_by(part).await?;
                 items.extend(changed.iter().map(|path| head.groups.item(path)));
+            }
+            if items.is_empty() {
+                return Err(Refusal::ChangedNothing(key.seq).into());
             }
             let wanted = state_of(&before, head, &|item| items.contains(item));
             let built_upon = built_upon(head, &after, &wanted);
@@ -79,6 +91,35 @@ impl Engine {
             Ok((Rewrite { kind, wanted, from: Some(before), kept, put_back, ..Rewrite::default() }, vec![]))
         };
         self.rewritten(make, yes, watcher).await
+    }
+}
+
+impl Session<'_> {
+    /// The newest generation that changed any file, as people know it here: refused if another
+    /// device has made a newer one that this device has not brought yet.
+    async fn newest_to_undo(&mut self) -> Result<CommitKey, SyncError> {
+        self.finish_unfinished().await?;
+        let head = self.stand().await?.key.ok_or(Refusal::Empty)?;
+        let line = self.log.line(head);
+        if let Some(agreed) = self.context.agreed()? {
+            // This device's own are known: a restore may have been cut short before it was brought.
+            let newer = self.log.past_from(head, agreed.seq + 1).await?;
+            let is_own = |past: &Past| past.device.as_ref().is_some_and(|made| made.id == self.marker.device);
+            if !line.contains(&agreed) || !newer.iter().all(is_own) {
+                let known = if line.contains(&agreed) {
+                    agreed.seq.to_string()
+                } else {
+                    Generation::of(agreed).to_string()
+                };
+                return Err(Refusal::NotNewest { known, newest: head.seq }.into());
+            }
+        }
+        for key in &line {
+            if !self.log.changed_by(*key).await?.is_empty() {
+                return Ok(*key);
+            }
+        }
+        Ok(head)
     }
 }
 
@@ -118,9 +159,6 @@ fn built_upon(head: &Snapshot, after: &Snapshot, wanted: &Wanted) -> Vec<VaultPa
 
 /// Present versions of `items`, as conflicts: a forced undo takes them away.
 fn versions_kept(head: &Snapshot, items: &BTreeSet<Item>, wanted: &Wanted, past: &[Past]) -> Vec<Conflict> {
-    let known = |conflict: &Conflict| {
-        head.conflicts.contains_key(&conflict.id) || head.resolved.contains_key(&conflict.id)
-    };
     let kept = items.iter().filter_map(|item| {
         let standing = wanted.keys().filter(|path| head.groups.item(path) == *item);
         let files: Vec<Kept> = standing
@@ -135,7 +173,7 @@ fn versions_kept(head: &Snapshot, items: &BTreeSet<Item>, wanted: &Wanted, past:
             .iter()
             .find(touched)
             .and_then(|past| Some(Origin { device: past.device.as_ref()?.name.clone(), txn: past.txn? }));
-        (!files.is_empty()).then(|| Conflict::new(item.clone(), files, origin))
+        (!files.is_empty()).then(|| Conflict::new(item.clone(), files, origin).undecided(&head.resolved))
     });
-    kept.filter(|conflict| !known(conflict)).collect()
+    kept.filter(|conflict| !head.conflicts.contains_key(&conflict.id)).collect()
 }

@@ -19,8 +19,9 @@ use crate::model::{
 };
 use crate::plan::{self, Hold, Input};
 use crate::sync::cycle::list_chunks;
+use crate::sync::report::{Trouble, Weight};
 use crate::sync::session::{Context, Session};
-use crate::sync::{Engine, Refusal, Report, Request, SyncError, Watcher};
+use crate::sync::{About, Engine, Refusal, Report, Request, SyncError, Watcher};
 
 /// A wanted generation, as the difference to the newest one.
 #[derive(Debug, Default)]
@@ -73,6 +74,15 @@ pub(super) struct Made {
     put_back: BTreeSet<Item>,
 }
 
+/// Sources of contents that a rewrite needs, beyond those of the newest state.
+#[derive(Default)]
+struct Sources {
+    recipes: BTreeMap<Digest, Recipe>,
+    packs: BTreeMap<PackId, Arc<PackInfo>>,
+    /// Packs that were to go.
+    unmarked: BTreeSet<PackId>,
+}
+
 /// The newest state of the remote, to build on.
 pub(crate) type Stand = Arc<Snapshot>;
 
@@ -90,8 +100,36 @@ impl Engine {
         self.bring(made, before, yes, watcher).await
     }
 
-    /// Brings a generation here that was made after the cycle that reported `before`.
+    /// Brings a generation here that was made after the cycle that reported `before`. Once it is
+    /// made it stays, and a second request would make another: a cause for which it does not come
+    /// here now is a trouble of the report, and no error.
     pub(super) async fn bring(
+        &mut self,
+        made: Made,
+        before: Report,
+        yes: bool,
+        watcher: &dyn Watcher,
+    ) -> Result<Rewritten, SyncError> {
+        let rewritten = made.rewritten.clone();
+        let Some(generation) = rewritten.generation else {
+            return self.bring_made(made, before, yes, watcher).await;
+        };
+        match self.bring_made(made, before.clone(), yes, watcher).await {
+            Ok(rewritten) => Ok(rewritten),
+            Err(error) => {
+                tracing::warn!(%error, generation, "a generation was made, and is not here yet");
+                let message = format!(
+                    "generation {generation} was made, and the next sync brings it here: do not ask for it again. It did not come now: {error}"
+                );
+                let mut report = before;
+                let path = self.context.layout.root().display().to_string();
+                report.once(Trouble { path, about: About::Other, message, weight: Weight::Lasting });
+                Ok(Rewritten { report, ..rewritten })
+            }
+        }
+    }
+
+    async fn bring_made(
         &mut self,
         made: Made,
         before: Report,
@@ -115,10 +153,19 @@ impl Engine {
             self.decide(&asked, &[])?;
             report = self.settled_cycle(Request::FULL, watcher).await?.after(&report);
         }
-        rewritten.put_back = self.session(watcher).await?.put_back(&put_back).await?;
+        let mut back = self.session(watcher).await?.put_back(&put_back).await?;
+        if rewritten.generation.is_none() {
+            back = back.or_refused()?;
+        }
+        rewritten.put_back = back.files;
         if rewritten.put_back > 0 {
             // The troubles of the first report no longer hold.
             report = self.settled_cycle(Request::FULL, watcher).await?.after(&report);
+        }
+        for trouble in back.left {
+            if report.problems.iter().all(|known| known.about != trouble.about) {
+                report.once(trouble);
+            }
         }
         rewritten.report = report;
         Ok(rewritten)
@@ -184,7 +231,7 @@ impl Session<'_> {
             mut kept,
             mut resolved,
             put_back: _,
-            prune,
+            mut prune,
             packs: put,
             groups,
         } = rewrite;
@@ -207,7 +254,11 @@ impl Session<'_> {
         let all = set.chain(files.map(|file| (&file.path, file.entry.as_ref())));
         let needed: Vec<(&VaultPath, &Entry)> =
             all.filter_map(|(path, entry)| entry.map(|entry| (path, entry))).collect();
-        let (recipes, mut packs) = self.context.sources(head, from.as_deref(), &needed).await?;
+        let Sources { recipes, mut packs, unmarked } =
+            self.context.sources(head, from.as_deref(), &needed).await?;
+        prune.unmarked.extend(unmarked);
+        prune.unmarked.sort();
+        prune.unmarked.dedup();
         if !wanted.is_empty() && kind != CommitKind::GiveUp {
             let mut state = head.as_ref().clone();
             state.recipes.extend(recipes.iter().map(|(digest, recipe)| (*digest, recipe.clone())));
@@ -274,32 +325,40 @@ impl Context {
         head: &Snapshot,
         from: Option<&Snapshot>,
         needed: &[(&VaultPath, &Entry)],
-    ) -> Result<(BTreeMap<Digest, Recipe>, BTreeMap<PackId, Arc<PackInfo>>), SyncError> {
+    ) -> Result<Sources, SyncError> {
         let old = from.map(|from| &from.packs).into_iter().flatten();
         let more: BTreeMap<PackId, Arc<PackInfo>> = old
             .filter(|(id, _)| !head.packs.contains_key(id) && !head.swept.contains(id))
             .map(|(id, pack)| (*id, Arc::clone(pack)))
             .collect();
-        // A pack that is about to go must not be relied on again.
-        let lasting = head.lasting();
-        let index: ChunkIndex = lasting.values().chain(more.values()).cloned().collect();
+        // A pack that is about to go must not be relied on again, unless the same commit takes it
+        // up: until it is swept its object is there.
+        let is_marked = |pack: &PackId| head.marked.contains_key(pack);
+        let index: ChunkIndex = head.packs.values().chain(more.values()).cloned().collect();
         let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
-        let (mut recipes, mut packs) = (BTreeMap::new(), BTreeMap::new());
+        let mut sources = Sources::default();
         for &(path, entry) in needed {
             let known = head.recipes.get(&entry.digest);
             let recipe = known.or_else(|| from.and_then(|from| from.recipes.get(&entry.digest)));
-            let gone = || SyncError::from(Refusal::Gone { path: path.clone() });
+            let gone = || SyncError::from(Refusal::gone(path, from, head));
             let listed = list_chunks(&reader, &index, path.as_str(), entry.content(), recipe).await;
             let listed = listed.map_err(|error| if error.is_damage() { gone() } else { error })?;
             for id in listed.chunks.iter().chain(&listed.lists) {
                 // All of its places: one of them may say so and not have it.
-                let places = index.places(id).filter_map(|(pack, _)| more.get_key_value(&pack));
-                packs.extend(places.map(|(pack, info)| (*pack, Arc::clone(info))));
+                let places: Vec<PackId> = index.places(id).map(|(pack, _)| pack).collect();
+                let brought = places.iter().filter_map(|pack| more.get_key_value(pack));
+                sources.packs.extend(brought.map(|(pack, info)| (*pack, Arc::clone(info))));
+                if places.iter().all(is_marked) {
+                    // Named again: a sweep of this moment spares what a commit beside it names.
+                    let named = places.iter().filter_map(|pack| head.packs.get_key_value(pack));
+                    sources.packs.extend(named.map(|(pack, info)| (*pack, Arc::clone(info))));
+                    sources.unmarked.extend(places);
+                }
             }
             if let (None, Some(recipe)) = (known, recipe) {
-                recipes.insert(entry.digest, recipe.clone());
+                sources.recipes.insert(entry.digest, recipe.clone());
             }
         }
-        Ok((recipes, packs))
+        Ok(sources)
     }
 }
