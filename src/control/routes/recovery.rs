@@ -29,7 +29,7 @@ pub(super) fn family() -> Family {
         Route::new("/v1/conflicts", get(conflicts)),
         Route::new("/v1/conflicts/{id}/resolve", post(resolve)),
         Route { max_body: MAX_DECISIONS, ..Route::new("/v1/conflicts/resolve", post(resolve_several)) },
-        Route::new("/v1/restore", post(restore)),
+        Route { max_body: MAX_PATHS, ..Route::new("/v1/restore", post(restore)) },
         Route::new("/v1/undo", post(undo)),
         Route::new("/v1/reset", post(reset)),
         Route::new("/v1/prune", post(prune)),
@@ -47,6 +47,9 @@ struct HistoryQuery {
 
 /// The longest list of decisions, in bytes: some ten thousand of them.
 const MAX_DECISIONS: usize = 2 << 20;
+
+/// The longest list of paths, in bytes: as much as a shell passes to a command, and more.
+const MAX_PATHS: usize = 8 << 20;
 
 type JobResult = Result<Json<JobDocument>, ProblemResponse>;
 

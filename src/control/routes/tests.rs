@@ -128,3 +128,12 @@ async fn browsers_and_unknown_resources_are_refused() {
         StatusCode::PAYLOAD_TOO_LARGE
     );
 }
+
+/// One lost pack may hold thousands of files, and a restore may name as many.
+#[tokio::test]
+async fn long_lists_are_taken_where_a_request_names_many_things() {
+    for path in ["/v1/restore", "/v1/verify", "/v1/conflicts/resolve"] {
+        let answered = answer(&Method::POST, path, &[("content-length", "1048576")]).await;
+        assert_ne!(answered, StatusCode::PAYLOAD_TOO_LARGE, "{path}");
+    }
+}

@@ -14,8 +14,13 @@ use cogzy_client::documents::{Problem, VerifyDocument, VerifyRequest};
 #[openapi(paths(verify))]
 struct VerifyApi;
 
+/// The longest list of versions to give up, in bytes: some hundred thousand of them. One lost pack
+/// may hold tens of thousands of small files.
+const MAX_LOST: usize = 32 << 20;
+
 pub(super) fn family() -> Family {
-    Family { routes: vec![Route::new("/v1/verify", post(verify))], document: VerifyApi::openapi() }
+    let verify = Route { max_body: MAX_LOST, ..Route::new("/v1/verify", post(verify)) };
+    Family { routes: vec![verify], document: VerifyApi::openapi() }
 }
 
 /// Checks the local files against the manifest, and the bucket against its own commits. Syncing
