@@ -14,7 +14,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::job::perform;
 use super::output::{Output, count, size};
-use super::paths::absolute;
+use super::paths::target;
 use super::progress::ProgressWatcher;
 use super::rewritten::tell;
 use crate::control::jobs::{self, RewriteJob};
@@ -49,7 +49,7 @@ pub enum ConflictsAction {
         #[arg(add = ArgValueCandidates::new(complete::conflicts))]
         id: String,
         /// Also write the version that lost to this folder
-        #[arg(long, value_name = "DIR", value_parser = absolute)]
+        #[arg(long, value_name = "DIR", value_parser = target)]
         to: Option<PathBuf>,
         /// Also into a folder that is not empty
         #[arg(long, requires = "to")]

@@ -8,7 +8,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::moment::Moment;
 use super::output::{Output, Tone, count, size, thousands};
-use super::paths::{absolute, vault_paths};
+use super::paths::{target, vault_paths};
 use super::progress::ProgressWatcher;
 use cogzy_client::documents::SchemaVersion;
 use cogzy_engine::sync::{Exported, Generation, Point, Target};
@@ -19,7 +19,7 @@ use cogzy_engine::sync::{Exported, Generation, Point, Target};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The folder; nothing in it is overwritten
-    #[arg(value_name = "DIR", value_parser = absolute)]
+    #[arg(value_name = "DIR", value_parser = target)]
     pub target: PathBuf,
     /// Generation to write; the newest if nothing is said
     #[arg(long, value_name = "N", conflicts_with = "at")]
@@ -72,6 +72,12 @@ pub fn tell(exported: &Exported, target: &Path, output: &mut Output) -> Exit {
     }
     for path in &exported.lost {
         output.toned(Tone::Bad, format!("lost: {path}: the bucket no longer has its content"));
+    }
+    if let Some(first) = exported.first_kept {
+        output.line(format!(
+            "retention keeps the generations from {first} on: choose one of these (`cogzy-vault history`)"
+        ));
+        return Exit::Usage;
     }
     output
         .line("another device may still have it: run `cogzy-vault verify --repair` there, then export again");

@@ -29,8 +29,11 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     let layout = app.vault()?;
     let path = args.path.as_deref().map(|text| vault_path(layout.root(), text));
     let path = path.transpose().map_err(|error| Failure::new(Exit::Usage, error))?;
-    let past = runtime()?.block_on(async { Ok::<_, Failure>(app.engine().await?.past().await?) })?;
-    let mut document = HistoryDocument::new(&past, path.as_ref());
+    let (past, first) = runtime()?.block_on(async {
+        let mut engine = app.engine().await?;
+        Ok::<_, Failure>((engine.past().await?, engine.first_kept().await?))
+    })?;
+    let mut document = HistoryDocument::new(&past, path.as_ref()).kept_from(first);
     let all = document.generations.len() + document.versions.len();
     let limit = if args.limit == 0 { usize::MAX } else { args.limit };
     document.generations.truncate(limit);
@@ -60,13 +63,14 @@ fn generation(one: &GenerationDocument) -> [String; 6] {
         what.push_str(&format!(", {} decided", one.resolved.len()));
     }
     let merged = if one.on_line { "" } else { "merged" };
+    let note = if one.expired { "no longer kept" } else { merged };
     [
         named(one.generation, &one.commit, one.on_line),
         one.time.clone(),
         one.device.clone().unwrap_or_default(),
         kind,
         what,
-        merged.to_owned(),
+        note.to_owned(),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! Paths as people type them: of this machine, and of the vault.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -16,6 +16,27 @@ pub fn absolute(text: &str) -> Result<PathBuf, String> {
     match path.to_str() {
         Some(_) => Ok(path),
         None => Err("the current folder's name is not valid Unicode".to_owned()),
+    }
+}
+
+/// A folder of this machine to write to, by the name that the system gives it: links and `..` on the
+/// way there are followed, so that it shows if it lies in the vault. It need not exist.
+///
+/// # Errors
+/// If it is not Unicode.
+pub fn target(text: &str) -> Result<PathBuf, String> {
+    let mut real = PathBuf::new();
+    for part in absolute(text)?.components() {
+        // A folder that is made on the way has only the one above it.
+        match part {
+            Component::ParentDir => drop(real.pop()),
+            part => real.push(part),
+        }
+        real = std::fs::canonicalize(&real).unwrap_or(real);
+    }
+    match real.to_str() {
+        Some(_) => Ok(real),
+        None => Err("the folder's name is not valid Unicode".to_owned()),
     }
 }
 
@@ -41,6 +62,25 @@ pub fn vault_paths(root: &Path, typed: &[String]) -> Result<Vec<VaultPath>, Fail
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_target_has_the_name_that_the_system_gives_it() {
+        let folder = cogzy_testkit::fresh_folder();
+        let root = folder.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("vault/inner")).unwrap();
+        std::os::unix::fs::symlink(root.join("vault/inner"), root.join("link")).unwrap();
+        for (typed, is) in [
+            ("out", "out"),
+            ("link/out", "vault/inner/out"),
+            ("link/../out", "vault/out"),
+            ("vault/../out/new", "out/new"),
+            ("none/../vault/out", "vault/out"),
+            ("none/../link/out", "vault/inner/out"),
+        ] {
+            let typed = root.join(typed);
+            assert_eq!(target(typed.to_str().unwrap()).unwrap(), root.join(is));
+        }
+    }
 
     #[test]
     fn paths_may_begin_with_the_root() {

@@ -51,20 +51,20 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     let document = request(app, false, output)?;
     output.json(&document);
     tell(&document, output);
-    match &document.sync {
+    let exit = match &document.sync {
         Some(sync) => {
             super::report::tell(sync, output);
-            let exit = super::report::exit_of(sync);
-            Ok(if document.left.is_empty() { exit } else { Exit::Partial })
+            super::report::exit_of(sync)
         }
         None => {
             output.toned(
                 Tone::Warning,
                 "the remote could not be reached again: what was kept is sent by the next sync",
             );
-            Ok(Exit::Done)
+            Exit::Done
         }
-    }
+    };
+    Ok(if document.left.is_empty() { exit } else { Exit::Partial })
 }
 
 fn request(app: &App, dry_run: bool, output: &Output) -> Result<ResetDocument, Failure> {

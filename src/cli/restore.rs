@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::job::perform;
 use super::moment::Moment;
 use super::output::Output;
-use super::paths::{absolute, vault_paths};
+use super::paths::{target, vault_paths};
 use super::progress::ProgressWatcher;
 use super::rewritten::tell;
 use crate::control::jobs::{self, RewriteJob};
@@ -36,7 +36,7 @@ pub struct Args {
     #[arg(value_name = "PATH", add = ArgValueCompleter::new(complete::paths))]
     pub paths: Vec<String>,
     /// Write them to this folder, and leave the vault alone
-    #[arg(long, value_name = "DIR", value_parser = absolute)]
+    #[arg(long, value_name = "DIR", value_parser = target)]
     pub to: Option<PathBuf>,
     /// With `--to`, also into a folder that is not empty
     #[arg(long, requires = "to")]

@@ -119,7 +119,8 @@ impl Job {
 pub async fn run(engine: &mut Engine, job: &Job, watcher: &dyn Watcher) -> Result<JobDocument, SyncError> {
     Ok(match job {
         Job::History(path) => {
-            JobDocument::History(HistoryDocument::new(&engine.past().await?, path.as_ref()))
+            let (past, first) = (engine.past().await?, engine.first_kept().await?);
+            JobDocument::History(HistoryDocument::new(&past, path.as_ref()).kept_from(first))
         }
         Job::Conflicts => {
             JobDocument::Conflicts(ConflictsDocument::from(engine.conflicts().await?.as_slice()))

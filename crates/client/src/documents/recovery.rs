@@ -36,6 +36,9 @@ pub struct GenerationDocument {
     /// Conflicts that it decided.
     #[schema(value_type = Vec<String>)]
     pub resolved: Vec<ConflictId>,
+    /// True if retention keeps this state no longer: a part of it may be gone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub expired: bool,
 }
 
 /// One version of a path: `history PATH --json` and `GET /v1/history?path=`.
@@ -231,6 +234,15 @@ impl HistoryDocument {
             },
         }
     }
+
+    /// The same, with the generations flagged that are older than the first kept one.
+    #[must_use]
+    pub fn kept_from(mut self, first: u64) -> Self {
+        for one in &mut self.generations {
+            one.expired = one.generation < first;
+        }
+        self
+    }
 }
 
 fn generation(past: &Past) -> GenerationDocument {
@@ -249,6 +261,7 @@ fn generation(past: &Past) -> GenerationDocument {
         bytes: set.map(|entry| entry.size).sum(),
         kept: past.kept.iter().map(|conflict| conflict.id).collect(),
         resolved: past.resolved.iter().map(|resolution| resolution.id).collect(),
+        expired: false,
     }
 }
 

@@ -9,20 +9,21 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::Point;
 use super::restore::chosen;
+use super::target::{self, Target, check_unused, put_out};
 use crate::clock::random;
 use crate::content::ChunkIndex;
-use crate::fs::{self, At, Escaping, Fs, Holds, RootedFs, Spelling, found};
+use crate::fs::{self, At, Escaping, RootedFs};
 use crate::log::{ChunkReader, Depth, Leaves, Log, LogError, Past, Snapshot};
-use crate::model::{CommitKey, ConflictId, Digest, Entry, FileKind, VaultPath};
+use crate::model::{CommitKey, ConflictId, Digest, Entry, VaultPath};
 use crate::sync::cycle::{Order, Wanted};
 use crate::sync::session::Context;
 use crate::sync::{Engine, Phase, Progress, Refusal, SyncError, Watcher, blocking};
-use crate::vault::{Stage, Verdict, names_held};
+use crate::vault::{Stage, Verdict};
 
 /// Number of chunks read at once for a content that is shown.
 const BATCH: usize = 16;
@@ -39,29 +40,15 @@ pub struct Exported {
     /// Files that could not be written, because the bucket has lost parts of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<VaultPath>,
+    /// The first generation that retention keeps, if files are lost and this one is older.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_kept: Option<u64>,
     /// Files that are not written because nothing of their name is ever synced.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub never: Vec<VaultPath>,
     /// Files with names that the folder's disk cannot hold: they are written in the escape.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub escaped: Vec<VaultPath>,
-}
-
-/// A folder outside the vault.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    /// The folder.
-    pub folder: PathBuf,
-    /// True if it need not be empty.
-    pub force: bool,
-}
-
-impl Target {
-    /// A folder that must be empty, or is made.
-    #[must_use]
-    pub fn empty(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), force: false }
-    }
 }
 
 /// The two versions of one file of a conflict: the one that lost, and the one that stands.
@@ -81,6 +68,16 @@ impl Engine {
         }
     }
 
+    /// The first generation that retention keeps whole; 0 if all are.
+    ///
+    /// # Errors
+    /// See [`Engine::past`].
+    pub async fn first_kept(&mut self) -> Result<u64, SyncError> {
+        let (context, log) = self.any_log().await?;
+        let head = context.newest_known(log).await?;
+        Ok(log.snapshot(head).await?.horizon)
+    }
+
     /// Writes files of the state at `point` to a folder outside the vault: `paths`, or all.
     ///
     /// # Errors
@@ -97,12 +94,22 @@ impl Engine {
         let head = context.newest_known(log).await?;
         let key = point.find(log, head).await?;
         let old = log.readable(key, head).await?;
-        let items = chosen(&old, &old, paths)?;
+        let items = chosen(&old, &old, paths).map_err(|error| match error {
+            SyncError::Refused(Refusal::NoPath { path, generation }) => {
+                Refusal::NoPathThen { path, generation }.into()
+            }
+            other => other,
+        })?;
         let meant =
             |path: &VaultPath| items.as_ref().is_none_or(|items| items.contains(&old.groups.item(path)));
         let files = old.tree.iter().filter(|(path, _)| meant(path));
         let files = files.map(|(path, entry)| (path.clone(), *entry)).collect();
-        context.write_out(log, &old, files, target, watcher).await
+        let mut exported = context.write_out(log, &old, files, None, target, watcher).await?;
+        if !exported.lost.is_empty() {
+            let horizon = log.snapshot(head).await?.horizon;
+            exported.first_kept = Some(horizon).filter(|first| exported.generation < *first);
+        }
+        Ok(exported)
     }
 
     /// Writes the losing version of an open conflict to a folder outside the vault.
@@ -118,9 +125,13 @@ impl Engine {
         let (context, log) = self.any_log().await?;
         let head = context.newest_known(log).await?;
         let state = log.snapshot(head).await?;
-        let conflict = state.conflicts.get(&id).ok_or(Refusal::NoConflict(id))?;
-        let files = conflict.files.iter().filter_map(|file| Some((file.path.clone(), file.entry?)));
-        context.write_out(log, &state, files.collect(), target, watcher).await
+        let here = context.local_conflicts()?.remove(&id).filter(|_| !state.resolved.contains_key(&id));
+        // No commit lists a version that was set aside a moment ago, or while offline.
+        let unlisted = here.map(|local| local.conflict);
+        let conflict = state.conflicts.get(&id).or(unlisted.as_ref()).ok_or(Refusal::NoConflict(id))?;
+        let files: BTreeMap<VaultPath, Entry> =
+            conflict.files.iter().filter_map(|file| Some((file.path.clone(), file.entry?))).collect();
+        context.write_out(log, &state, files, Some(id), target, watcher).await
     }
 
     /// Both versions of a conflict's file, from this disk if it has them, else from the bucket.
@@ -205,6 +216,7 @@ impl Context {
         log: &Log,
         state: &Snapshot,
         mut files: BTreeMap<VaultPath, Entry>,
+        conflict: Option<ConflictId>,
         target: &Target,
         watcher: &dyn Watcher,
     ) -> Result<Exported, SyncError> {
@@ -215,8 +227,12 @@ impl Context {
         let never: Vec<VaultPath> = files.keys().filter(|path| self.is_never(path)).cloned().collect();
         files.retain(|path, _| !self.is_never(path));
         let number = u32::from_be_bytes(random(self.ports.entropy.as_ref()));
-        let folder = target.join(format!(".cogzy-vault-{number:08x}"));
-        let out = self.open_target(target, *force, &folder)?;
+        let folder = target::stage_in(target, number);
+        let out = self.open_target(target, *force, &folder).map_err(|error| match error {
+            error if error.is_full() => error,
+            SyncError::Io(at) => Refusal::NoFolder { folder: at.path, why: at.source.to_string() }.into(),
+            other => other,
+        })?;
         for path in files.keys() {
             check_unused(out.as_ref(), target, path)?;
         }
@@ -234,7 +250,12 @@ impl Context {
                 bytes_total: bytes,
                 ..Progress::default()
             };
-            let order = Order { params: log.header()?.chunking, remote: state, wanted: &wanted, old: vec![] };
+            let elsewhere = match conflict {
+                Some(id) => blocking(|| self.stage_here(id, &wanted, &stage))?,
+                None => wanted.clone(),
+            };
+            let order =
+                Order { params: log.header()?.chunking, remote: state, wanted: &elsewhere, old: vec![] };
             let lost = self.fetch(order, &stage, progress, watcher).await?;
             let mut exported = Exported { generation: state.seq(), never, ..Exported::default() };
             for (file, path) in wanted.iter().zip(files.keys()) {
@@ -259,61 +280,31 @@ impl Context {
         Ok(exported)
     }
 
+    /// Stages the files of a conflict that this disk has. Returns the others. A version that was
+    /// never sent has no recipe in any state, and so it could not be put together.
+    fn stage_here(&self, id: ConflictId, wanted: &[Wanted], stage: &Stage) -> Result<Vec<Wanted>, SyncError> {
+        let mut elsewhere = Vec::new();
+        for file in wanted {
+            let place = VaultPath::new(&file.name).map(|path| self.layout.conflict_file(id, &path));
+            let from = place.ok().and_then(|place| Some((self.fs().open(&place).ok()?, place)));
+            let Some((mut from, place)) = from else {
+                elsewhere.push(file.clone());
+                continue;
+            };
+            let mut writer = stage.writer(file.slot)?;
+            io::copy(&mut from, &mut writer).at("copy", &place)?;
+            if writer.written() == file.entry.content() {
+                writer.finish(file.entry.content(), file.entry.mode, file.entry.mtime_ms)?;
+            } else {
+                drop(writer);
+                stage.clear(file.slot)?;
+                elsewhere.push(file.clone());
+            }
+        }
+        Ok(elsewhere)
+    }
+
     fn is_never(&self, path: &VaultPath) -> bool {
         self.settings.filter.verdict(path) == Verdict::Never
-    }
-
-    /// Makes the target, and holds it open: whoever swaps a folder in it with a link meanwhile
-    /// leads no write out of it. What names its disk holds is tried in `ours`, a folder in it.
-    fn open_target(
-        &self,
-        target: &Path,
-        force: bool,
-        ours: &Path,
-    ) -> Result<Arc<Escaping<RootedFs>>, SyncError> {
-        self.fs().create_dir_all(target).at("create", target)?;
-        if !force && !self.fs().read_dir(target).at("list", target)?.is_empty() {
-            return Err(Refusal::NotEmpty(target.to_owned()).into());
-        }
-        let out = Escaping::new(Arc::new(RootedFs::open(target, target)), target);
-        if names_held(&out, ours)?.is_some_and(|held| held != Holds::All) {
-            out.spell("", Spelling::Escaped);
-        }
-        Ok(Arc::new(out))
-    }
-}
-
-/// Checks that nothing stands where `path` is to be, and that no link leads elsewhere.
-fn check_unused(fs: &dyn Fs, target: &Path, path: &VaultPath) -> Result<(), SyncError> {
-    let place = path.below(target);
-    let taken = |place: &Path| {
-        let stat = found(fs.lstat(place)).at("look at", place)?;
-        Ok::<_, SyncError>(stat.map(|stat| stat.kind))
-    };
-    let folders: Vec<&Path> = place.ancestors().skip(1).take_while(|folder| *folder != target).collect();
-    // From above, so that nothing is asked for through a link.
-    for folder in folders.into_iter().rev() {
-        match taken(folder)? {
-            None => return Ok(()),
-            Some(FileKind::Folder) => {}
-            Some(_) => return Err(Refusal::Exists(folder.to_owned()).into()),
-        }
-    }
-    match taken(&place)? {
-        None => Ok(()),
-        Some(_) => Err(Refusal::Exists(place.clone()).into()),
-    }
-}
-
-fn put_out(fs: &dyn Fs, staged: &Path, target: &Path, path: &VaultPath) -> Result<(), SyncError> {
-    let place: PathBuf = path.below(target);
-    if let Some(folder) = place.parent() {
-        fs.create_dir_all(folder).at("create", folder)?;
-    }
-    match fs.rename_new(staged, &place) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            Err(Refusal::Exists(place.clone()).into())
-        }
-        done => Ok(done.at("write", &place)?),
     }
 }

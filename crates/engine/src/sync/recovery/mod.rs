@@ -22,10 +22,11 @@ mod resolve;
 mod restore;
 mod rewrite;
 mod sets;
+mod target;
 mod validate;
 
 pub use compare::{Difference, differences};
-pub use export::{Exported, Target, Versions};
+pub use export::{Exported, Versions};
 pub(crate) use merge::Clashes;
 pub(super) use merge::{NO_BASE, STANDS};
 pub(crate) use merge_file::MergedFiles;
@@ -34,3 +35,4 @@ pub use reset::Reset;
 pub(super) use resolve::part_of;
 pub use rewrite::Rewritten;
 pub(crate) use rewrite::{Rewrite, Stand};
+pub use target::Target;
