@@ -100,7 +100,7 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
 
 fn set_up(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let root = &app.config().vault;
-    let settings = Remembered::of(app, args)?;
+    let settings = Remembered::of(app)?;
     RealFs.create_dir_all(&root.join("sync")).map_err(|error| {
         Failure::new(Exit::Usage, format!("the vault's folder {} cannot be made: {error}", root.display()))
     })?;

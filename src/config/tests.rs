@@ -250,14 +250,18 @@ fn a_changed_file_reads_back_and_keeps_its_other_lines() {
     let (_home, paths) = home(None);
     let file = paths.config_file();
     let write = |values: &[(&str, &str)]| update(&RealFs, &file, values).unwrap();
-    write(&[("remote", "b2://bucket/with \"quotes\""), ("s3.region", "here")]);
+    write(&[("remote", "'b2://bucket/with \"quotes\"'"), ("s3.region", "\"here\"")]);
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, format!("# mine\n{text}# last\n[log]\nlevel = 'warn' # why\n")).unwrap();
-    write(&[("log.level", "debug"), ("user_id", "me"), ("remote", "b2://other")]);
+    write(&[("log.level", "'debug'"), ("user_id", "'me'"), ("remote", "'b2://other'")]);
+    write(&[("s3.insecure", "true"), ("filter.exclude", "['a', \"b\"]")]);
+    let written = Written::read(&file).unwrap();
+    assert!(written.says("filter.exclude", "[ \"a\", 'b']") && written.says("s3.insecure", "true"));
+    assert!(!written.says("filter.exclude", "['a']") && !written.says("s3.path_style", "true"));
 
     let text = std::fs::read_to_string(&file).unwrap();
     assert!(text.starts_with("# mine\n# Configuration") && text.contains("\n# last\n"), "{text}");
-    assert!(text.contains("level = \"debug\" # why"), "{text}");
+    assert!(text.contains("level = 'debug' # why"), "{text}");
     let loaded = load_from(&paths, &[], &[]).unwrap();
     assert_eq!(loaded.config.remote.as_deref(), Some("b2://other"));
     assert_eq!(loaded.config.user_id, "me");
@@ -276,8 +280,14 @@ fn a_written_file_is_private_and_a_link_stays_a_link() {
     let link = paths.config_file();
     std::fs::create_dir_all(link.parent().unwrap()).unwrap();
     symlink(&real, &link).unwrap();
-    update(&RealFs, &link, &[("user_id", "me")]).unwrap();
+    update(&RealFs, &link, &[("user_id", "'me'")]).unwrap();
     assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+    // One that leads to no file yet gets the file made.
+    let dangling = home.path().join("dangling.toml");
+    symlink("not yet.toml", &dangling).unwrap();
+    update(&RealFs, &dangling, &[("user_id", "'me'")]).unwrap();
+    assert!(std::fs::symlink_metadata(&dangling).unwrap().is_symlink());
+    assert!(std::fs::read_to_string(home.path().join("not yet.toml")).unwrap().contains("'me'"));
     assert_eq!(std::fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(load_from(&paths, &[], &[]).unwrap().config.user_id, "me");
 }
@@ -285,7 +295,7 @@ fn a_written_file_is_private_and_a_link_stays_a_link() {
 #[test]
 fn a_file_that_is_no_toml_is_not_overwritten() {
     let (_home, paths) = home(Some("remote = [\n"));
-    let error = update(&RealFs, &paths.config_file(), &[("user_id", "me")]).unwrap_err();
+    let error = update(&RealFs, &paths.config_file(), &[("user_id", "'me'")]).unwrap_err();
     assert!(matches!(error, ConfigError::Syntax { .. }));
     assert_eq!(std::fs::read_to_string(paths.config_file()).unwrap(), "remote = [\n");
 }
@@ -302,7 +312,7 @@ proptest! {
     #[test]
     fn any_text_survives_being_written(name in "[^\\p{C}]{1,64}") {
         let (_home, paths) = home(Some("[sync]\n"));
-        update(&RealFs, &paths.config_file(), &[("device_name", &name)]).unwrap();
+        update(&RealFs, &paths.config_file(), &[("device_name", &toml_edit::Value::from(name.as_str()).to_string())]).unwrap();
         prop_assert_eq!(load_from(&paths, &[], &[]).unwrap().config.device_name, name);
     }
 }

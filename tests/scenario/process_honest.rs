@@ -113,7 +113,7 @@ async fn a_second_vault_does_not_take_the_place_of_the_first() {
     let third = machine.home.join("third").display().to_string();
     let before = std::fs::read(machine.config_file()).unwrap();
     let ran = machine.run(&["--vault", &third, "init", "--remote", "file:///tmp/elsewhere"]).await;
-    ran.expect(2, &[&first, "remote = file:///tmp/elsewhere is for another one", "--config FILE"]);
+    ran.expect(2, &[&first, "remote = \"file:///tmp/elsewhere\" is for another one", "--config FILE"]);
     assert_eq!(std::fs::read(machine.config_file()).unwrap(), before);
     let own = machine.home.join("own.toml").display().to_string();
     let bucket = format!("file://{}", machine.home.join("another").display());

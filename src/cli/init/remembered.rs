@@ -3,11 +3,10 @@
 
 use std::path::Path;
 
-use super::Args;
 use crate::cli::app::{App, resolved};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::config::{SettingSource, Written, update};
+use crate::config::{SettingSource, ShownKey, Written, update};
 use cogzy_engine::fs::RealFs;
 
 /// Settings that this `init` writes to its file.
@@ -25,20 +24,18 @@ impl<'a> Remembered<'a> {
     /// # Errors
     /// If the file cannot be read; or if it names another vault and would change, for then the
     /// service of that one would no longer find its remote.
-    pub(super) fn of(app: &'a App, args: &Args) -> Result<Self, Failure> {
+    pub(super) fn of(app: &'a App) -> Result<Self, Failure> {
         let file = app.loaded.file.as_path();
-        let mut written: Vec<(&str, String)> =
-            args.flags().into_iter().map(|flag| (flag.key, flag.value)).collect();
-        let vault = app.config().vault.to_string_lossy().into_owned();
         let there = Written::read(file)?;
         let named = there.text("vault").map(str::to_owned);
-        let source = app.loaded.keys.get("vault").map(|shown| &shown.source);
-        let elsewhere = source.is_some_and(|source| *source != SettingSource::Default);
-        if named.is_none() && (elsewhere || !app.loaded.file_exists) {
-            written.push(("vault", vault));
-        }
-        written.extend(how_reached(app));
-        written.retain(|(key, value)| there.text(key) != Some(value.as_str()));
+        let vault = app.loaded.keys.get("vault");
+        let vault = vault.filter(|shown| shown.source != SettingSource::Default || !app.loaded.file_exists);
+        let vault = vault.filter(|_| named.is_none()).map(|shown| ("vault", shown.value.clone()));
+        let new = |(key, value): &(&'static str, String)| {
+            // An empty text stands for none.
+            !there.says(key, value) && (there.has(key) || value != "\"\"")
+        };
+        let written = vault.into_iter().chain(set_here(app)).filter(new).collect();
         // However it is spelled.
         let is_other = |named: &String| resolved(Path::new(named)) != resolved(&app.config().vault);
         let settings = Self { file, written, other: named.filter(is_other) };
@@ -69,19 +66,12 @@ impl<'a> Remembered<'a> {
     }
 }
 
-/// Settings of the remote that the environment made, and that worked: the service, or another
-/// shell, will not have them. Credentials are no part of the configuration.
-fn how_reached(app: &App) -> Vec<(&'static str, String)> {
-    let config = app.config();
-    let told = [
-        ("remote", config.remote.clone()),
-        ("user_id", Some(config.user_id.clone())),
-        ("s3.endpoint", config.s3.endpoint.clone()),
-        ("s3.region", config.s3.region.clone()),
-        ("s3.profile", config.s3.profile.clone()),
-    ];
-    let here = |key: &str| {
-        app.loaded.keys.get(key).is_some_and(|shown| matches!(shown.source, SettingSource::Environment(_)))
+/// Settings that the flags and the environment made, and that worked: the service, or another shell,
+/// will not have them. Credentials are no part of the configuration.
+fn set_here(app: &App) -> impl Iterator<Item = (&'static str, String)> {
+    let here = |shown: &ShownKey| {
+        matches!(shown.source, SettingSource::Environment(_) | SettingSource::Flag(_))
     };
-    told.into_iter().filter(|(key, _)| here(key)).filter_map(|(key, value)| Some((key, value?))).collect()
+    let keys = app.loaded.keys.iter().filter(move |(key, shown)| **key != "vault" && here(shown));
+    keys.map(|(key, shown)| (*key, shown.value.clone()))
 }
