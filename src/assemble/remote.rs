@@ -74,7 +74,7 @@ impl Assembly<'_> {
         let options = S3Options {
             connect_timeout: PROBE_CONNECT,
             operation_timeout: PROBE_ANSWER,
-            ..self.s3_options()?
+            ..self.s3_options(self.remote)?
         };
         Ok(probe(self.remote, &options, entropy()).await?)
     }
@@ -93,7 +93,7 @@ impl Assembly<'_> {
     /// # Errors
     /// If the remote cannot be listed.
     pub async fn devices(&self) -> Result<usize, AssembleError> {
-        let remote = open(self.remote, &self.s3_options()?, entropy()).await?;
+        let remote = open(self.remote, &self.s3_options(self.remote)?, entropy()).await?;
         Ok(cogzy_engine::sync::devices(remote.as_ref()).await?)
     }
 
@@ -110,7 +110,7 @@ impl Assembly<'_> {
             return Err(AssembleError::FolderSource(folder.clone()));
         }
         let limited =
-            Limited::new(open(&url, &self.s3_options()?, entropy()).await?, self.config.s3.concurrency);
+            Limited::new(open(&url, &self.s3_options(&url)?, entropy()).await?, self.config.s3.concurrency);
         Ok(Arc::new(Retry::new(limited, RetryPolicy::default(), entropy())))
     }
 
@@ -120,7 +120,7 @@ impl Assembly<'_> {
         let adapter: Arc<dyn Remote> = match self.remote {
             // A disk that is not mounted yet may come.
             RemoteUrl::Folder(root) => Arc::new(FolderRemote::at(root, entropy())),
-            url @ RemoteUrl::Bucket(_) => open(url, &self.s3_options()?, entropy()).await?,
+            url @ RemoteUrl::Bucket(_) => open(url, &self.s3_options(url)?, entropy()).await?,
         };
         let metered = Metered::new(adapter, meter);
         let limited = Limited::new(metered, self.config.s3.concurrency);
@@ -129,18 +129,25 @@ impl Assembly<'_> {
         Ok(Arc::new(Retry::new(paced, RetryPolicy::default(), entropy())))
     }
 
-    fn s3_options(&self) -> Result<S3Options, AssembleError> {
+    /// The settings for the bucket at `url`. The vault's own are not those of a store of the other
+    /// kind, from which something is imported.
+    fn s3_options(&self, url: &RemoteUrl) -> Result<S3Options, AssembleError> {
         self.environment.check_aws()?;
         let s3 = &self.config.s3;
-        let is_b2 = matches!(self.remote, RemoteUrl::Bucket(url) if url.store() == Store::B2);
+        let (kind, ours) = (store(url), store(self.remote));
+        let foreign = ours.is_some() && kind != ours;
+        let endpoint = s3.endpoint.clone().filter(|_| !foreign);
+        // B2's endpoint follows from its region, which no other setting names.
+        let region = s3.region.clone().filter(|_| !foreign || kind == Some(Store::B2));
+        let takes_b2_key = kind == Some(Store::B2) || endpoint.is_some();
         Ok(S3Options {
-            endpoint: s3.endpoint.clone(),
-            region: s3.region.clone(),
+            endpoint,
+            region,
             profile: s3.profile.clone(),
-            path_style: s3.path_style,
+            path_style: s3.path_style.filter(|_| !foreign),
             insecure: s3.insecure,
             // A B2 key is meant for B2, or for whatever endpoint is given; AWS does not know it.
-            key: if is_b2 || s3.endpoint.is_some() { self.environment.b2_key()? } else { None },
+            key: if takes_b2_key { self.environment.b2_key()? } else { None },
             ca_files: self.environment.ca_files(),
             proxied: self.environment.names_a_proxy(),
             connect_timeout: s3.connect_timeout,
@@ -148,3 +155,14 @@ impl Assembly<'_> {
         })
     }
 }
+
+/// The kind of store that a bucket is in.
+const fn store(url: &RemoteUrl) -> Option<Store> {
+    match url {
+        RemoteUrl::Bucket(url) => Some(url.store()),
+        RemoteUrl::Folder(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

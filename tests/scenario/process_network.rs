@@ -54,6 +54,31 @@ async fn a_line_end_in_a_key_is_cut_off_and_what_cannot_be_sent_is_refused_by_na
     }
 }
 
+/// The endpoint of the AWS tools is judged and used as the configuration's own.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_the_aws_tools_name_is_no_way_around_the_check() {
+    let folder = fresh_folder();
+    let server = S3Server::start().await;
+    let mut machine = Machine::with_server(folder.path(), "one", &server);
+    machine.variables.remove("COGZY_VAULT__S3__ENDPOINT");
+    machine.set("AWS_ENDPOINT_URL_S3", "http://s3.example.com");
+    for verb in ["init", "doctor"] {
+        let ran = machine.run(&[verb]).await;
+        let told = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(ran.code == Some(2) && told.contains("s3.insecure = true"), "{ran:#?}");
+    }
+    machine.variables.remove("AWS_ENDPOINT_URL_S3");
+    let profile = "[default]\nservices = far\n[services far]\ns3 =\n  endpoint_url = http://s3.example.com\n";
+    let file = machine.home.join("aws");
+    std::fs::write(&file, profile).unwrap();
+    machine.set("AWS_CONFIG_FILE", file.clone());
+    machine.run(&["init"]).await.expect(2, &["s3.insecure = true"]);
+    // A store on this machine gets the bucket's name in the path.
+    machine.set("AWS_ENDPOINT_URL", server.endpoint());
+    machine.good(&["init"]).await;
+    machine.sync().await;
+}
+
 /// A proxy whose connections can fall silent, as they do when a machine sleeps or changes its
 /// network.
 struct Line {

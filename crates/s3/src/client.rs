@@ -6,13 +6,14 @@ use std::time::Duration;
 use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::ProfileFileRegionProvider;
-use aws_config::{BehaviorVersion, Region};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
     Credentials, RequestChecksumCalculation, ResponseChecksumValidation, StalledStreamProtectionConfig,
 };
+use aws_types::service_config::ServiceConfigKey;
 use zeroize::Zeroizing;
 
 use super::http;
@@ -108,7 +109,6 @@ pub(super) async fn build(url: &BucketUrl, options: &S3Options) -> Result<(Clien
         ));
     }
 
-    let endpoint = endpoint.map(closed);
     let secure = endpoint.as_ref().is_none_or(|endpoint| endpoint.starts_with("https:"));
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .retry_config(RetryConfig::disabled())
@@ -124,7 +124,7 @@ pub(super) async fn build(url: &BucketUrl, options: &S3Options) -> Result<(Clien
     let untrusted = |why| RemoteError::new(RemoteErrorKind::Untrusted, "open", &url.to_string()).because(why);
     let ca_files = options.ca_files.as_slice();
     let trusting = tls::client(if secure { ca_files } else { &[] }).map_err(untrusted)?;
-    loader = loader.http_client(http::client(trusting, options.proxied));
+    loader = loader.http_client(http::client(trusting, options.proxied, options.insecure));
     loader = match (asked_region, &endpoint) {
         (Some(region), _) => loader.region(Region::new(region)),
         // A store with an endpoint of its own is not one that this machine's cloud knows of: nobody
@@ -149,9 +149,12 @@ pub(super) async fn build(url: &BucketUrl, options: &S3Options) -> Result<(Clien
     }
     let shared = loader.load().await;
 
-    // The AWS tools may know another endpoint.
-    let used = endpoint.as_deref().or_else(|| shared.endpoint_url());
-    if used.is_some_and(|endpoint| is_exposed(endpoint) && !options.insecure) {
+    let endpoint = endpoint.or_else(|| endpoint_of_tools(&shared));
+    if endpoint.as_ref().is_some_and(|endpoint| !plausible(endpoint)) {
+        return Err(misconfigured(url, TOOLS_ENDPOINT));
+    }
+    let endpoint = endpoint.map(closed);
+    if endpoint.as_ref().is_some_and(|endpoint| is_exposed(endpoint) && !options.insecure) {
         return Err(misconfigured(url, EXPOSED));
     }
     let Some(region) = shared.region().map(|region| region.as_ref().trim().to_owned()) else {
@@ -163,6 +166,8 @@ pub(super) async fn build(url: &BucketUrl, options: &S3Options) -> Result<(Clien
     let mut config = aws_sdk_s3::config::Builder::from(&shared)
         .region(Region::new(region.clone()))
         .force_path_style(options.path_style.unwrap_or(endpoint.is_some()));
+    // What was judged above is what is used.
+    config.set_endpoint_url(endpoint.clone());
     if let Some(source) = shared.credentials_provider() {
         config = config.credentials_provider(Trimmed(source));
     }
@@ -175,8 +180,22 @@ const B2_REGION: &str = "b2:// needs to know the region: set s3.region to the pa
 const AWS_REGION: &str =
     "s3:// needs to know the bucket's region: set s3.region, AWS_REGION, or a profile that has one";
 
-const EXPOSED: &str = "the endpoint is http://, and its host is neither this machine nor in a private network: anybody on the \
+const TOOLS_ENDPOINT: &str = "the endpoint that the AWS tools name (AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, or a profile's endpoint_url) \
+     must be https://host or http://host:port, with or without a path, without credentials";
+
+/// Words of the refusal of an endpoint that anybody could listen to.
+pub(super) const EXPOSED: &str = "the endpoint is http://, and its host is neither this machine nor in a private network: anybody on the \
      way could read the backup and change it. Use https://, or set s3.insecure = true";
+
+/// The endpoint of S3 for the AWS tools: that of the environment, or else of the profile, and in each
+/// of them first the one for S3 alone.
+fn endpoint_of_tools(shared: &SdkConfig) -> Option<String> {
+    let key = ServiceConfigKey::builder().service_id("S3").env("AWS_ENDPOINT_URL").profile("endpoint_url");
+    let of_s3 =
+        shared.service_config().zip(key.build().ok()).and_then(|(config, key)| config.load_config(key));
+    let endpoint = of_s3.or_else(|| shared.endpoint_url().map(str::to_owned));
+    endpoint.map(|endpoint| endpoint.trim().to_owned()).filter(|endpoint| !endpoint.is_empty())
+}
 
 /// The region that the environment or a profile names, or the one that every store knows: most
 /// stores other than AWS take any.

@@ -12,8 +12,14 @@ use std::time::Duration;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
+use super::client::EXPOSED;
 use super::keys::UNSENDABLE;
 use cogzy_engine::remote::{RemoteError, RemoteErrorKind};
+
+/// Words for a profile that signs in by the browser.
+const SSO: &str = "the AWS profile signs in by SSO, which this program cannot do by itself: make a profile with \
+     `credential_process = aws configure export-credentials --profile NAME --format process`, where NAME is \
+     that profile, and set s3.profile or AWS_PROFILE to it";
 
 /// The store's reply to a call that failed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -232,6 +238,8 @@ pub(super) fn transport(
     let mixed_up = mixed_up(endpoint, &text);
     let kind = if mixed_up.is_some() {
         RemoteErrorKind::WrongEndpoint
+    } else if says(EXPOSED) {
+        RemoteErrorKind::Unconfigured
     } else if says("invalid peer certificate") {
         RemoteErrorKind::Untrusted
     } else if says("credential provider was not enabled") || says("provider was not properly configured") {
@@ -248,6 +256,7 @@ pub(super) fn transport(
         RemoteErrorKind::WrongEndpoint => format!("{}; {text}", mixed_up.unwrap_or_default()),
         RemoteErrorKind::Offline | RemoteErrorKind::Untrusted => format!("{endpoint}: {text}"),
         RemoteErrorKind::BadCredentials if says(UNSENDABLE) => text,
+        RemoteErrorKind::BadCredentials if says("feature(s) enabled: sso") => SSO.to_owned(),
         RemoteErrorKind::BadCredentials => format!(
             "no credentials were found: set B2_APPLICATION_KEY_ID and B2_APPLICATION_KEY, or what the AWS tools use; {text}"
         ),

@@ -8,11 +8,16 @@ use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
+use aws_smithy_runtime_api::client::result::ConnectorError;
+
+use super::client::EXPOSED;
+use super::near::is_exposed;
 
 /// Asks `tls` only for what is encrypted, or may go through a proxy, and not before there is such a
 /// request: the way to a proxy may be encrypted where the rest is not.
-pub(super) fn client(tls: SharedHttpClient, proxied: bool) -> SharedHttpClient {
-    SharedHttpClient::new(ByScheme { plain: (!proxied).then(plain), tls })
+/// Nothing goes to the internet in the clear unless it is to be `insecure`.
+pub(super) fn client(tls: SharedHttpClient, proxied: bool, insecure: bool) -> SharedHttpClient {
+    SharedHttpClient::new(ByScheme { plain: (!proxied).then(plain), tls, insecure })
 }
 
 fn plain() -> SharedHttpClient {
@@ -37,6 +42,7 @@ pub(super) fn connector(
 struct ByScheme {
     plain: Option<SharedHttpClient>,
     tls: SharedHttpClient,
+    insecure: bool,
 }
 
 impl HttpClient for ByScheme {
@@ -47,7 +53,7 @@ impl HttpClient for ByScheme {
     ) -> SharedHttpConnector {
         let plain = self.plain.as_ref().map(|plain| plain.http_connector(settings, components));
         let (tls, settings, components) = (self.tls.clone(), settings.clone(), components.clone());
-        SharedHttpConnector::new(Chosen { plain, tls, settings, components })
+        SharedHttpConnector::new(Chosen { plain, tls, insecure: self.insecure, settings, components })
     }
 
     fn connector_metadata(&self) -> Option<ConnectorMetadata> {
@@ -59,15 +65,45 @@ impl HttpClient for ByScheme {
 struct Chosen {
     plain: Option<SharedHttpConnector>,
     tls: SharedHttpClient,
+    insecure: bool,
     settings: HttpConnectorSettings,
     components: RuntimeComponents,
 }
 
 impl HttpConnector for Chosen {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        if !self.insecure && is_exposed(request.uri()) {
+            return HttpConnectorFuture::ready(Err(ConnectorError::user(EXPOSED.into())));
+        }
         match self.plain.as_ref().filter(|_| request.uri().starts_with("http://")) {
             Some(plain) => plain.call(request),
             None => self.tls.http_connector(&self.settings, &self.components).call(request),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
+    use cogzy_engine::remote::RemoteErrorKind;
+
+    use super::*;
+    use crate::{errors, tls};
+
+    #[tokio::test]
+    async fn no_request_goes_to_the_internet_in_the_clear() {
+        let chosen = Chosen {
+            plain: None,
+            tls: tls::client(&[]).unwrap(),
+            insecure: false,
+            settings: HttpConnectorSettings::builder().build(),
+            components: RuntimeComponentsBuilder::for_tests().build().unwrap(),
+        };
+        let mut request = HttpRequest::empty();
+        request.set_uri("http://s3.example.com/bucket").unwrap();
+        let refused = chosen.call(request).await.unwrap_err();
+        let error = errors::transport("put", "k", "http://s3.example.com", &refused);
+        assert_eq!(error.kind, RemoteErrorKind::Unconfigured, "{error}");
+        assert!(refused.is_user() && error.to_string().contains("s3.insecure = true"), "{error}");
     }
 }

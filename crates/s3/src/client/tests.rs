@@ -1,3 +1,5 @@
+use aws_types::service_config::LoadServiceConfig;
+
 use super::*;
 
 fn bucket(text: &str) -> BucketUrl {
@@ -54,4 +56,25 @@ async fn an_invalid_endpoint_is_refused_and_not_repeated() {
         assert_eq!(error.kind, RemoteErrorKind::Unconfigured, "{bad}");
         assert!(!error.to_string().contains("secret"), "{error}");
     }
+}
+
+/// The settings of the AWS tools for one service.
+#[derive(Debug)]
+struct ForS3(&'static str);
+
+impl LoadServiceConfig for ForS3 {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        let asked = (key.service_id(), key.env(), key.profile());
+        (asked == ("S3", "AWS_ENDPOINT_URL", "endpoint_url")).then(|| self.0.to_owned())
+    }
+}
+
+#[test]
+fn the_endpoint_that_the_tools_have_for_s3_goes_before_the_one_for_all() {
+    let shared = || SdkConfig::builder().endpoint_url("https://all");
+    let told = |shared: SdkConfig| endpoint_of_tools(&shared);
+    assert_eq!(told(shared().build()).as_deref(), Some("https://all"));
+    assert_eq!(told(shared().service_config(ForS3("http://s3 ")).build()).as_deref(), Some("http://s3"));
+    assert_eq!(told(shared().service_config(ForS3("")).build()), None);
+    assert_eq!(told(SdkConfig::builder().build()), None);
 }

@@ -67,6 +67,20 @@ fn a_server_that_wants_https_is_no_refusal() {
     assert!(words.contains("write https:// in s3.endpoint"), "{words}");
 }
 
+/// The words of the SDK for a profile with `sso_session`.
+#[test]
+fn a_profile_that_signs_in_by_the_browser_gets_its_own_words() {
+    let sdk = "an error occurred while loading credentials: credential provider was not enabled: This behavior requires \
+               following cargo feature(s) enabled: sso";
+    let error = transport("list", "", "https://s3", &io::Error::other(sdk));
+    assert_eq!(error.kind, RemoteErrorKind::BadCredentials);
+    let words = error.to_string();
+    assert!(
+        words.contains("SSO") && words.contains("export-credentials") && !words.contains("cargo"),
+        "{words}"
+    );
+}
+
 #[test]
 fn words_name_the_cure() {
     let words =
