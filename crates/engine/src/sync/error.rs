@@ -288,6 +288,8 @@ const fn remote_advice(kind: RemoteErrorKind) -> Advice {
         | RemoteErrorKind::WrongEndpoint
         | RemoteErrorKind::Untrusted
         | RemoteErrorKind::ClockSkew
+        // It was asked several times, and nothing of it is this program's fault.
+        | RemoteErrorKind::Malformed
         | RemoteErrorKind::Other => Advice::Refused,
         RemoteErrorKind::NotFound | RemoteErrorKind::TooLarge { .. } => Advice::Corrupt,
         RemoteErrorKind::Unconfigured => Advice::Usage,
