@@ -1,5 +1,6 @@
 //! Every key: its name, its type and its bounds, once.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -30,8 +31,8 @@ impl Config {
     /// Reads every key.
     pub(super) fn read(from: &mut Reader) -> Result<Self, ConfigError> {
         encryption(from)?;
+        let vault = from.path("vault")?.ok_or(ConfigError::Missing { key: "vault" })?;
         Ok(Self {
-            vault: from.path("vault")?.ok_or(ConfigError::Missing { key: "vault" })?,
             remote: url(from, "remote", "b2://bucket/prefix, s3://bucket/prefix or file:///path")?,
             user_id: from.text(
                 "user_id",
@@ -50,9 +51,10 @@ impl Config {
                 max_attempts: from.number("retry.max_attempts", 1..=1000)?,
             },
             filter: FilterSettings {
-                include: from.texts("filter.include")?,
-                exclude: from.texts("filter.exclude")?,
+                include: patterns(from, "filter.include", &vault)?,
+                exclude: patterns(from, "filter.exclude", &vault)?,
             },
+            vault,
             groups: groups(from)?,
             conflict: ConflictSettings {
                 policy: from.word("conflict.policy", &[("remote-wins", Policy::RemoteWins)])?,
@@ -86,6 +88,16 @@ impl Config {
             log: LogSettings { level: level(from)?, file: from.boolean("log.file")? },
         })
     }
+}
+
+/// Patterns of a filter. One that begins with the vault's own path matches nothing below it.
+fn patterns(from: &mut Reader, key: &'static str, vault: &Path) -> Result<Vec<String>, ConfigError> {
+    let patterns = from.texts(key)?;
+    let absolute = |pattern: &String| Path::new(pattern.trim_start_matches('!')).starts_with(vault);
+    if vault.parent().is_some() && patterns.iter().any(absolute) {
+        from.refuse(key, "patterns that begin in the vault's folder, such as [\"private/**\"]")?;
+    }
+    Ok(patterns)
 }
 
 impl S3Settings {

@@ -108,3 +108,45 @@ async fn a_configuration_that_others_can_write_runs_no_programs() {
     open(0o600);
     machine.good(&["sync"]).await;
 }
+
+/// `init` remembers everything but the key: what is to stay here stays here from any shell.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_environment_excludes_at_init_is_not_sent_by_another_shell() {
+    let folder = cogzy_testkit::fresh_folder();
+    let mut machine = Machine::with_folder(folder.path(), "one");
+    let settings = [
+        ("COGZY_VAULT__FILTER__EXCLUDE", r#"["private/**"]"#),
+        ("COGZY_VAULT__S3__PATH_STYLE", "true"),
+        ("COGZY_VAULT__SYNC__BATCH_FILES", "7"),
+    ];
+    settings.iter().for_each(|(name, value)| machine.set(name, *value));
+    machine.good(&["init"]).await;
+    settings.iter().for_each(|(name, _)| drop(machine.variables.remove(*name)));
+    machine.write("private/diary.md", "mine");
+    machine.write("notes.md", "sent");
+    assert_eq!(machine.sync().await["pushed"], 1);
+    let shown = machine.good(&["config", "show"]).await.stdout;
+    for line in shown
+        .lines()
+        .filter(|line| ["s3.path_style", "sync.batch_files"].iter().any(|key| line.contains(key)))
+    {
+        assert!(line.contains("config.toml"), "{line}");
+    }
+    // Once more changes nothing.
+    let before = std::fs::read_to_string(machine.config_file()).unwrap();
+    assert!(before.contains("batch_files = 7") && before.contains("path_style = true"), "{before}");
+    machine.good(&["init"]).await;
+    assert_eq!(std::fs::read_to_string(machine.config_file()).unwrap(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exclusion_that_matches_nothing_is_refused() {
+    let folder = cogzy_testkit::fresh_folder();
+    let mut machine = Machine::with_folder(folder.path(), "one");
+    machine.good(&["init"]).await;
+    let absolute = format!("{}/private/**", machine.root.display());
+    for pattern in ["./private/**", "private//**", "~/private", absolute.as_str()] {
+        machine.set("COGZY_VAULT__FILTER__EXCLUDE", format!("[{pattern:?}]"));
+        machine.run(&["sync"]).await.expect(2, &["exclude", pattern]);
+    }
+}

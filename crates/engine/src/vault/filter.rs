@@ -151,11 +151,30 @@ fn compile<'a>(key: &'static str, patterns: impl Iterator<Item = &'a str>) -> Re
         if pattern.starts_with('#') {
             return Err(fault("it is a comment; for a name that starts with # write \\#".into()));
         }
+        if let Some(why) = matches_nothing(pattern) {
+            return Err(fault(why.into()));
+        }
         // Paths are in NFC, but a pattern typed on a Mac may not be.
         let nfc: String = pattern.nfc().collect();
         builder.add_line(None, &nfc).map_err(|error| fault(error.to_string()))?;
     }
     builder.build().map_err(|error| FilterError { key, pattern: String::new(), why: error.to_string() })
+}
+
+/// The cause for which a pattern matches no path of any vault: the files that it is to keep back
+/// would be sent.
+fn matches_nothing(pattern: &str) -> Option<&'static str> {
+    let pattern = pattern.trim_end().trim_start_matches('!');
+    let inner = pattern.strip_prefix('/').unwrap_or(pattern);
+    let mut names = inner.strip_suffix('/').unwrap_or(inner).split('/');
+    if names.clone().any(str::is_empty) {
+        return Some("it matches nothing: two slashes follow each other");
+    }
+    if names.clone().any(|name| matches!(name, "." | "..")) {
+        return Some("it matches nothing: paths begin in the vault's folder, without ./ or ../");
+    }
+    let home = pattern.starts_with("~/") && names.next() == Some("~");
+    home.then_some("it matches nothing: paths begin in the vault's folder, and ~ is no home there")
 }
 
 fn digest(include: &[String], exclude: &[String]) -> Digest {

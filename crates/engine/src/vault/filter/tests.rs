@@ -48,11 +48,16 @@ fn never_beats_include() {
 
 #[test]
 fn patterns_that_do_nothing_or_do_not_parse_are_refused() {
-    for bad in ["", " ", "!", "/", "# cache", "a[", "a{b"] {
+    let unmatched = ["./private/**", "a/../b", "..", "~/private", "private//**", "//a", "a//", "!./a"];
+    for bad in ["", " ", "!", "/", "# cache", "a[", "a{b"].into_iter().chain(unmatched) {
         let error = Filter::new(&[], &["ok/".into(), bad.to_owned()]).unwrap_err();
         assert_eq!((error.key, error.pattern.as_str()), ("exclude", bad));
     }
     assert_eq!(Filter::new(&["x[".into()], &[]).unwrap_err().key, "include");
+    // The list above is of those that match nothing.
+    for good in ["/private/**", "private/", "**/private/**", ".hidden", "a/.b/..c", "~", "~tmp/", "[~]/a"] {
+        Filter::new(&[], &[good.to_owned()]).unwrap();
+    }
 }
 
 #[test]
