@@ -16,6 +16,9 @@
 //! memory of ours; those that change how memory is got are made before there is another thread. If
 //! one is refused, more memory is kept, or could be looked at, and nothing else is different.
 
+#[cfg(target_os = "linux")]
+use rustix::process::DumpableBehavior;
+
 /// Sets the limit; call it before anything else.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[expect(unsafe_code, reason = "see the head of this file")]
@@ -47,26 +50,24 @@ pub fn give_back() {
 pub const fn give_back() {}
 
 /// Keeps this process's memory to itself; call it before anything else.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-#[expect(unsafe_code, reason = "see the head of this file")]
+#[cfg(target_os = "linux")]
 pub fn keep_to_itself() {
-    // SAFETY: prctl(2) is given a constant that it knows, and numbers for the rest.
-    let _taken = unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
+    let _taken = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
 /// On other systems, memory is in a core file only where the user asks for one.
-#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+#[cfg(not(target_os = "linux"))]
 pub const fn keep_to_itself() {}
 
-#[cfg(all(test, target_os = "linux", target_env = "gnu"))]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use super::*;
+
     #[test]
-    #[expect(unsafe_code, reason = "see the head of this file")]
     fn the_memory_is_in_no_core_file() {
-        // SAFETY: prctl(2) is given a constant that it knows, and numbers for the rest.
-        let dumpable = || unsafe { libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0) };
-        assert_eq!(dumpable(), 1);
-        super::keep_to_itself();
-        assert_eq!(dumpable(), 0);
+        let dumpable = || rustix::process::dumpable_behavior().unwrap();
+        assert_eq!(dumpable(), DumpableBehavior::Dumpable);
+        keep_to_itself();
+        assert_eq!(dumpable(), DumpableBehavior::NotDumpable);
     }
 }
