@@ -167,6 +167,7 @@ impl App {
             at_ms: SystemClock::new().now_ms(),
             message: failure.message.clone(),
             next: failure.next.clone().unwrap_or_else(|| "cogzy-vault sync".to_owned()),
+            code: failure.exit as u8,
         };
         let database = Database::open(Arc::<RootedFs>::clone(self.disk()), &self.layout().cache_db());
         if let Err(error) = database.and_then(|database| database.note_failed(Some(&failed))) {

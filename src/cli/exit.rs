@@ -50,6 +50,27 @@ impl Exit {
     }
 }
 
+impl Exit {
+    /// The code with this number. None for zero, and for a number that is none of them.
+    #[must_use]
+    pub fn of_failure(code: u8) -> Option<Self> {
+        use Exit as E;
+        [
+            E::Internal,
+            E::Usage,
+            E::Offline,
+            E::Held,
+            E::Corrupt,
+            E::NoDaemon,
+            E::Locked,
+            E::Refused,
+            E::Partial,
+        ]
+        .into_iter()
+        .find(|exit| *exit as u8 == code)
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)

@@ -35,18 +35,22 @@ pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure>
     }
     // The vault's lock is no way to find out: trying it holds it for a moment, and a sync that
     // starts just then would find it taken.
-    let status = match runtime.block_on(socket::get(&app.socket, "/v1/status")) {
-        Ok(status) => status,
-        Err(ClientError::NoDaemon) => runtime.block_on(look(app))?,
+    let (status, exit) = match runtime.block_on(socket::get(&app.socket, "/v1/status")) {
+        Ok(status) => {
+            let exit = exit_of(&status);
+            (status, exit)
+        }
+        Err(ClientError::NoDaemon) => runtime.block_on(look::judged(app))?,
         Err(error) => return Err(error.into()),
     };
     output.json(&status);
     for line in text::lines(&status, SystemClock::new().now_ms()) {
         output.styled(&line);
     }
-    Ok(exit_of(&status))
+    Ok(exit)
 }
 
+/// The code for the status of a daemon.
 fn exit_of(status: &StatusDocument) -> Exit {
     match status.state {
         State::Held => Exit::Held,

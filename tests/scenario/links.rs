@@ -213,7 +213,9 @@ async fn a_synced_folder_that_becomes_a_link_is_named_and_its_files_are_neither_
     std::fs::write(outside.join("0.json"), "changed behind the link").unwrap();
 
     // Without a daemon.
-    let status = machine.good(&["status"]).await.stdout;
+    let status = machine.run(&["status"]).await;
+    status.expect(9, &[]);
+    let status = status.stdout;
     assert!(status.contains(SAYS) && status.contains("25 files"), "{status}");
     assert!(!status.contains("to send"), "what is behind a link is not to be sent: {status}");
     machine.write("more.md", "goes on");

@@ -83,16 +83,24 @@ async fn a_sync_by_hand_that_failed_is_told_by_status_until_one_succeeds() {
     let machine = Machine::with_server(folder.path(), "one", &server);
     machine.good(&["init"]).await;
     machine.sync().await;
-    let errors = async || machine.good(&["status", "--json"]).await.json()["errors"].clone();
-    assert_eq!(errors().await, serde_json::json!([]));
+    let errors = async |code| {
+        let ran = machine.run(&["status", "--json"]).await;
+        ran.expect(code, &[]);
+        ran.json()["errors"].clone()
+    };
+    assert_eq!(errors(0).await, serde_json::json!([]));
     let mut away = machine.clone();
     away.set("COGZY_VAULT__S3__ENDPOINT", "http://127.0.0.1:1");
     away.run(&["sync"]).await.expect(3, &[]);
-    let told = errors().await;
+    let told = errors(3).await;
     assert!(told[0]["message"].as_str().unwrap().starts_with("the last sync failed, at "), "{told}");
     assert!(told[0]["next"].as_str().unwrap().contains("cogzy-vault sync"), "{told}");
     machine.sync().await;
-    assert_eq!(errors().await, serde_json::json!([]));
+    assert_eq!(errors(0).await, serde_json::json!([]));
+    // A name that cannot be synced is told by the code, too.
+    machine.write("traces/a\u{7}b.json", "{}");
+    machine.run(&["sync"]).await.expect(9, &[]);
+    assert_eq!(errors(9).await.as_array().unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

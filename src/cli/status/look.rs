@@ -1,6 +1,7 @@
 //! The status without a daemon: a look at the vault.
 
 use crate::cli::app::App;
+use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::daemon::overdue;
 use cogzy_client::documents::{
@@ -8,15 +9,28 @@ use cogzy_client::documents::{
     holds, moment,
 };
 use cogzy_engine::clock::{Clock, SystemClock};
-use cogzy_engine::sync::{Glance, Unwatched, Weight};
+use cogzy_engine::sync::{Glance, Trouble, Unwatched, Weight};
 
 /// Looks at the vault.
 pub async fn look(app: &App) -> Result<StatusDocument, Failure> {
+    Ok(judged(app).await?.0)
+}
+
+/// Looks at the vault. Returns the code for what is found with it: that of the last sync, if it
+/// failed, or of what waits for somebody.
+pub(super) async fn judged(app: &App) -> Result<(StatusDocument, Exit), Failure> {
     let mut engine = app.engine().await?;
     let glance = engine.glance(&Unwatched).await?;
     let mut status = app.assembly().status(State::Stopped, glance.device);
     fill(&mut status, &glance);
     status.left_out = engine.left_out().iter().map(LeftOutDocument::from).collect();
+    // Nobody looks again by itself at what merely had to settle, and the next sync does.
+    let lasting = |trouble: &Trouble| trouble.weight.left_out() && trouble.weight != Weight::Passing;
+    let mut exit = match () {
+        () if !status.holds.is_empty() => Exit::Held,
+        () if glance.survey.troubles().any(lasting) => Exit::Partial,
+        () => Exit::Done,
+    };
     // A pause is the user's own wish: no alarm.
     if let (Some(then), None) = (glance.last_sync_ms, engine.paused()?) {
         status.errors.splice(0..0, overdue(then, SystemClock::new().now_ms()));
@@ -24,8 +38,9 @@ pub async fn look(app: &App) -> Result<StatusDocument, Failure> {
     if let Some(failed) = engine.failed_run() {
         let message = format!("the last sync failed, at {}: {}", moment(failed.at_ms), failed.message);
         status.errors.insert(0, ErrorDocument::of(&message, &failed.next));
+        exit = Exit::of_failure(failed.code).unwrap_or(Exit::Internal);
     }
-    Ok(status)
+    Ok((status, exit))
 }
 
 fn fill(status: &mut StatusDocument, glance: &Glance) {

@@ -18,6 +18,9 @@ pub struct Failed {
     pub message: String,
     /// The next step.
     pub next: String,
+    /// The code that it ended with. Zero where an older version has noted none.
+    #[serde(default)]
+    pub code: u8,
 }
 
 impl Database {
