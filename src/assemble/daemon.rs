@@ -1,6 +1,6 @@
 //! The daemon: its loop, its board and events, and the socket that leads to it.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,7 +42,8 @@ pub struct AssembledDaemon {
 
 impl Assembly<'_> {
     /// The daemon around `engine`, whose remote counts on `meter`, with the vault's lock and the
-    /// log's file. Binds the control socket.
+    /// log's file. Binds the control socket
+    /// at the first of `sockets` that can be made.
     ///
     /// # Errors
     /// If another device owns the vault, the socket cannot be bound, or the events cannot be read.
@@ -50,12 +51,14 @@ impl Assembly<'_> {
         &self,
         engine: Engine,
         meter: Meter,
-        socket: &Path,
+        sockets: &[PathBuf],
         (lock, log): (FileLock, Option<Rotated>),
     ) -> Result<AssembledDaemon, AssembleError> {
         let device = engine.claim_device(&machine_id())?;
-        let listener = server::bind(socket)
-            .map_err(|source| AssembleError::Socket { path: socket.to_owned(), source })?;
+        let (listener, socket) = server::bind_first(sockets).map_err(|source| {
+            let path = sockets.first().cloned().unwrap_or_default();
+            AssembleError::Socket { path, source }
+        })?;
         if let Err(error) = lock.tell(&socket.to_string_lossy()) {
             tracing::warn!(%error, "the lock does not name the socket: only processes of this session find it");
         }
@@ -86,7 +89,7 @@ impl Assembly<'_> {
             filter: self.filter()?,
             timing: self.timing(),
             grip,
-            socket: socket.to_owned(),
+            socket,
             clock,
             entropy: entropy(),
             board,

@@ -35,6 +35,8 @@ pub struct App {
     pub embedded: bool,
     /// The daemon's socket, whether one listens or not.
     pub socket: PathBuf,
+    /// The places where a daemon may listen, that one first.
+    pub sockets: Vec<PathBuf>,
     credentials: PathBuf,
     seen: PathBuf,
     environment: Environment,
@@ -68,12 +70,20 @@ impl App {
         if global.socket.is_some() && !paths::fits_socket(&socket) {
             return Err(ClientError::TooLong(socket).into());
         }
-        let (credentials, seen) = (paths.credentials_file(), paths.seen(&remote.to_string()));
+        let mut sockets = vec![socket.clone()];
+        if global.socket.is_none() {
+            sockets.extend(paths.sockets(&vault).into_iter().filter(|path| *path != socket));
+        }
+        // The keys of one bucket are not those of another: they stand beside its configuration.
+        let beside = global.config.as_ref().map(|file| file.with_file_name(paths::CREDENTIALS));
+        let credentials = beside.unwrap_or_else(|| paths.credentials_file());
+        let seen = paths.seen(&remote.to_string());
         Ok(Self {
             loaded,
             remote,
             embedded,
             socket,
+            sockets,
             credentials,
             seen,
             environment,

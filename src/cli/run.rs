@@ -70,7 +70,7 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
         return Ok(Exit::Done);
     };
     let guards = [daemon.hooks.guarded.clone(), daemon.rebuild.guarded.clone()];
-    let heart = daemon.heart.clone();
+    let (heart, socket) = (daemon.heart.clone(), daemon.socket.clone());
     let (engine, ended) = spawn(daemon, &runtime)?;
     let events = output.is_watched().then_some(events);
     let ended = runtime.block_on(unless_stopped(&mut signals, telling(ended, events, output)));
@@ -94,7 +94,7 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
     }
     // The next daemon would remove it as well; without it, clients learn sooner that no daemon
     // listens.
-    let _gone_already = std::fs::remove_file(&app.socket);
+    let _gone_already = std::fs::remove_file(socket);
     Ok(Exit::Done)
 }
 
@@ -137,11 +137,11 @@ async fn start(
     } else {
         assembly.engine(meter.clone()).await?
     };
-    let AssembledDaemon { daemon, listener, handles } = assembly.daemon(engine, meter, &app.socket, held)?;
+    let AssembledDaemon { daemon, listener, handles } = assembly.daemon(engine, meter, &app.sockets, held)?;
     let root = &app.config().vault;
     output.note(format!("keeping {} in sync with {}; stop with Ctrl-C", root.display(), app.remote));
     let events = handles.events.subscribe(handles.events.newest());
-    tokio::spawn(server::serve(listener, handles));
+    tokio::spawn(server::serve(listener, daemon.socket.clone(), handles));
     daemon.heart.ready();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), vault = %root.display(), remote = %app.remote, "started");
     Ok((daemon, events))

@@ -5,8 +5,8 @@
 
 use std::fs::{DirBuilder, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
-use std::path::Path;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
+use tokio::time::MissedTickBehavior;
 
 use super::patience::Patient;
 use super::routes::{self, Handles};
@@ -25,6 +26,9 @@ const MAX_CONNECTIONS: usize = 256;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time after which a client that takes nothing of its answer is cut off.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The time between two looks at the socket's file.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// The names of folders that are made for sockets, and may be closed to others.
 const OWN_FOLDERS: [&str; 2] = ["cogzy-vault", "control"];
@@ -59,12 +63,40 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Answers until the process ends.
-pub async fn serve(listener: UnixListener, handles: Handles) {
+/// Binds the socket at the first of some places where that can be done.
+///
+/// # Errors
+/// The first place's; see [`bind`].
+pub fn bind_first(places: &[PathBuf]) -> io::Result<(UnixListener, PathBuf)> {
+    let mut first = None;
+    for path in places {
+        match bind(path) {
+            Ok(listener) => return Ok((listener, path.clone())),
+            Err(error) => {
+                tracing::info!(path = %path.display(), %error, "no control socket can stand there");
+                first.get_or_insert(error);
+            }
+        }
+    }
+    Err(first.unwrap_or_else(|| io::ErrorKind::NotFound.into()))
+}
+
+/// Answers until the process ends. A socket whose file is gone is bound again: nobody would find the
+/// daemon any more.
+pub async fn serve(mut listener: UnixListener, path: PathBuf, handles: Handles) {
     let router = routes::router(handles);
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut door = Door::at(path);
+    let mut looks = tokio::time::interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-        match listener.accept().await {
+        let accepted = loop {
+            tokio::select! {
+                accepted = listener.accept() => break accepted,
+                _ = looks.tick() => if let Some(anew) = door.anew() { listener = anew },
+            }
+        };
+        match accepted {
             Ok((stream, _)) if is_owner(&stream) => {
                 let service = TowerToHyperService::new(router.clone());
                 tokio::spawn(async move {
@@ -85,6 +117,64 @@ pub async fn serve(listener: UnixListener, handles: Handles) {
             }
         }
     }
+}
+
+/// The socket's file, by which clients find it.
+struct Door {
+    path: PathBuf,
+    /// Its device and inode.
+    file: Option<(u64, u64)>,
+    /// True once it was told that it is gone and cannot be made.
+    told: bool,
+}
+
+impl Door {
+    fn at(path: PathBuf) -> Self {
+        Self { file: file_of(&path), path, told: false }
+    }
+
+    /// The socket, bound anew where its file is gone. One of another daemon is left alone.
+    fn anew(&mut self) -> Option<UnixListener> {
+        let there = file_of(&self.path);
+        if (there.is_some() && there == self.file)
+            || std::os::unix::net::UnixStream::connect(&self.path).is_ok()
+        {
+            return None;
+        }
+        match bind_again(&self.path) {
+            Ok(listener) => {
+                tracing::warn!(path = %self.path.display(), "the control socket was gone, and is made anew");
+                *self = Self::at(std::mem::take(&mut self.path));
+                Some(listener)
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.told, true) {
+                    tracing::error!(
+                        path = %self.path.display(), %error, next = "start the daemon again, if no command reaches it",
+                        "the control socket is gone, and cannot be made"
+                    );
+                }
+                None
+            }
+        }
+    }
+}
+
+/// Binds the socket again. Of the folders only the last is made: below the folder of a disk that is
+/// not mounted nothing of ours may stand.
+fn bind_again(path: &Path) -> io::Result<UnixListener> {
+    if let Some(folder) = path.parent() {
+        match DirBuilder::new().mode(0o700).create(folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+    }
+    bind(path)
+}
+
+fn file_of(path: &Path) -> Option<(u64, u64)> {
+    let found = std::fs::symlink_metadata(path).ok().filter(|found| found.file_type().is_socket())?;
+    Some((found.dev(), found.ino()))
 }
 
 fn is_owner(stream: &UnixStream) -> bool {

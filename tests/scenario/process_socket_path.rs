@@ -73,3 +73,35 @@ async fn commands_for_a_copy_of_a_vault_do_not_go_to_the_daemon_of_the_original(
     assert_eq!(synced["pushed"], 1, "{synced}");
     assert_eq!(daemon.terminate().await.0, Some(0));
 }
+
+/// So it is where the vault's disk holds no sockets, as exFAT.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vault_that_can_hold_no_socket_has_it_in_the_users_state_folder() {
+    let folder = fresh_folder();
+    let machine = Machine::with_folder(folder.path(), "one");
+    machine.good(&["init"]).await;
+    machine.write("sync/control", "no folder");
+    let daemon = Daemon::start(&machine).await;
+    let status = machine.good(&["status", "--json"]).await.json();
+    assert_eq!(status["daemon"]["running"], true, "the command did not find the daemon: {status}");
+    let lock = String::from_utf8(machine.read("sync/lock").unwrap()).unwrap();
+    assert!(lock.starts_with(&*machine.home.join(".local/state/cogzy-vault").to_string_lossy()), "{lock}");
+    assert_eq!(daemon.terminate().await.0, Some(0));
+    assert!(!std::path::Path::new(lock.lines().next().unwrap()).exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_whose_socket_was_removed_is_found_again() {
+    let folder = fresh_folder();
+    let mut machine = Machine::with_folder(folder.path(), "one");
+    let runtime = machine.home.join("runtime");
+    std::fs::create_dir(&runtime).unwrap();
+    machine.set("XDG_RUNTIME_DIR", runtime.clone());
+    machine.good(&["init"]).await;
+    let mut daemon = Daemon::start(&machine).await;
+    std::fs::remove_dir_all(runtime.join("cogzy-vault")).unwrap();
+    daemon.says("is made anew").await;
+    let status = machine.good(&["status", "--json"]).await.json();
+    assert_eq!(status["daemon"]["running"], true, "{status}");
+    assert_eq!(daemon.terminate().await.0, Some(0));
+}

@@ -1,6 +1,7 @@
 //! The platform's folders, and the identity of this machine. Only this module and `config` look at
 //! the environment; nothing is created here.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use directories::BaseDirs;
@@ -9,6 +10,9 @@ use directories::BaseDirs;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no home folder was found for this user: set HOME to an absolute path")]
 pub struct NoHome;
+
+/// The name of the file with credentials, beside the configuration file.
+pub const CREDENTIALS: &str = "credentials.env";
 
 /// Bytes of the longest path that this platform takes for a socket.
 pub const LONGEST_SOCKET: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
@@ -41,7 +45,7 @@ impl Paths {
         Ok(Self {
             data: dirs.data_local_dir().to_owned(),
             config: dirs.config_dir().to_owned(),
-            runtime: dirs.runtime_dir().map(Path::to_owned),
+            runtime: dirs.runtime_dir().filter(|folder| !is_anothers(folder)).map(Path::to_owned),
             state: dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir()).to_owned(),
             home: dirs.home_dir().to_owned(),
             host_name: host_name(),
@@ -77,7 +81,7 @@ impl Paths {
     /// the daemon itself where systemd has not.
     #[must_use]
     pub fn credentials_file(&self) -> PathBuf {
-        self.config.join("cogzy-vault/credentials.env")
+        self.config_file().with_file_name(CREDENTIALS)
     }
 
     /// The daemon's socket for the vault at `vault`, a path with every link resolved: two spellings
@@ -86,11 +90,23 @@ impl Paths {
     /// socket.
     #[must_use]
     pub fn socket(&self, vault: &Path) -> PathBuf {
+        let (mut places, last) = self.places(vault);
+        places.next().unwrap_or(last)
+    }
+
+    /// The places where the daemon's socket may stand, the usual one first: the disk of another may
+    /// hold no sockets.
+    #[must_use]
+    pub fn sockets(&self, vault: &Path) -> Vec<PathBuf> {
+        let (places, last) = self.places(vault);
+        places.chain([last]).collect()
+    }
+
+    fn places(&self, vault: &Path) -> (impl Iterator<Item = PathBuf> + use<>, PathBuf) {
         let name = format!("{}.sock", short_hash("vault path", vault.as_os_str().as_encoded_bytes()));
         let usual = self.runtime.as_ref().map(|runtime| runtime.join("cogzy-vault").join(&name));
-        let within = socket_within(vault);
         let last = self.state.join("cogzy-vault").join(&name);
-        usual.into_iter().chain([within]).find(|path| fits_socket(path)).unwrap_or(last)
+        (usual.into_iter().chain([socket_within(vault)]).filter(|path| fits_socket(path)), last)
     }
 
     /// The file that notes what this machine has seen of a remote, outside of every vault.
@@ -105,6 +121,14 @@ impl Paths {
         &self.config
     }
 
+    /// True if the configuration and the vault's usual place stand where this platform has them for
+    /// a user without variables of their own.
+    #[must_use]
+    pub fn is_usual(&self) -> bool {
+        let usual = Self::in_home(&self.home, None);
+        !cfg!(target_os = "linux") || (&self.config, &self.data) == (&usual.config, &usual.data)
+    }
+
     /// This user's home folder.
     #[must_use]
     pub fn home(&self) -> &Path {
@@ -116,6 +140,13 @@ impl Paths {
     pub fn host_name(&self) -> &str {
         &self.host_name
     }
+}
+
+/// True if a folder belongs to another user, whose variables `su` may have left here: the folder for
+/// sockets is the user's own, or none (XDG Base Directory Specification).
+fn is_anothers(folder: &Path) -> bool {
+    let owner = std::fs::metadata(folder).map(|found| found.uid());
+    owner.is_ok_and(|owner| owner != rustix::process::geteuid().as_raw())
 }
 
 /// The daemon's socket in the vault itself.

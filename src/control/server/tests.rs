@@ -20,3 +20,35 @@ async fn the_socket_is_private_and_nothing_but_a_socket_is_replaced() {
     drop(bind(&theirs.join("x.sock")).unwrap());
     assert_eq!(mode(&theirs), 0o755, "a folder that is not ours was closed to others");
 }
+
+#[tokio::test]
+async fn a_socket_whose_file_is_gone_is_bound_again_and_another_ones_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cogzy-vault/x.sock");
+    let listener = bind(&path).unwrap();
+    let mut door = Door::at(path.clone());
+    assert!(door.anew().is_none(), "it stands there");
+    std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    let anew = door.anew().unwrap();
+    drop(listener);
+    UnixStream::connect(&path).await.unwrap();
+    assert!(door.anew().is_none());
+    // Of another daemon with the same place: the last one that started has it.
+    let other = bind(&path).unwrap();
+    assert!(door.anew().is_none());
+    drop((anew, other));
+    assert!(door.anew().is_some(), "nobody listens there any more");
+    // The folder of a disk that is away.
+    std::fs::remove_dir_all(folder.path()).unwrap();
+    assert!(door.anew().is_none() && !folder.path().exists());
+}
+
+#[tokio::test]
+async fn a_place_that_takes_no_socket_is_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let [bad, good] = ["file/x.sock", "folder/x.sock"].map(|name| folder.path().join(name));
+    std::fs::write(folder.path().join("file"), "no folder").unwrap();
+    let (_listener, path) = bind_first(&[bad.clone(), good.clone()]).unwrap();
+    assert_eq!(path, good);
+    bind_first(&[bad]).unwrap_err();
+}

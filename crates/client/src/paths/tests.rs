@@ -13,8 +13,25 @@ fn each_vault_has_its_own_socket_and_remote() {
     let deep = Path::new("/a").join("x".repeat(LONGEST_SOCKET));
     assert!(cron.socket(&deep).starts_with("/home/me/.local/state/cogzy-vault"));
     assert!(paths.socket(&deep).starts_with("/run/user/1/cogzy-vault"));
+    let all = paths.sockets(Path::new("/a"));
+    let last = cron.sockets(&deep);
+    assert_eq!(all[..2], [one, "/a/sync/control/daemon.sock".into()]);
+    assert!(all[2].starts_with("/home/me/.local/state/cogzy-vault"), "{all:?}");
+    assert_eq!(last, [cron.socket(&deep)]);
     assert_eq!(embedded_remote(&paths.vault()), Path::new("/home/me/.local/share/cogzy-remote"));
     assert_eq!(embedded_remote(Path::new("/a/")), Path::new("/a-remote"));
+}
+
+#[test]
+fn a_folder_for_sockets_that_is_another_users_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(!is_anothers(folder.path()) && !is_anothers(&folder.path().join("not made yet")));
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(folder.path(), Some(65534), None).unwrap();
+        assert!(is_anothers(folder.path()));
+    } else {
+        assert!(is_anothers(Path::new("/")));
+    }
 }
 
 #[test]
