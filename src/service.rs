@@ -30,6 +30,8 @@ pub struct Program {
     pub path: PathBuf,
     /// The arguments.
     pub arguments: Vec<String>,
+    /// A file of variables to read beside the usual one, if there may be one.
+    pub keys: Option<PathBuf>,
 }
 
 /// The state of the service.
@@ -49,6 +51,9 @@ pub struct ServiceStatus {
     pub pid: Option<u32>,
     /// True if it also runs while the user is not logged in; none where that is not known.
     pub linger: Option<bool>,
+    /// The command line in its file: the program, then its arguments. Empty where there is none.
+    #[serde(skip)]
+    pub command: Vec<String>,
 }
 
 /// The result of an install.

@@ -80,7 +80,7 @@ pub fn run(app: Result<App, Failure>, _: &Args, output: &mut Output) -> Result<E
             }
         }
     }
-    findings.extend(machine::background(&Paths::of_this_user()?));
+    findings.extend(machine::background(&Paths::of_this_user()?, app.as_ref().ok()));
     let worst = findings.iter().map(|finding| finding.level).max().unwrap_or(Severity::Ok);
     let (findings, month) = (findings.as_slice(), costs.as_ref());
     output.json(&DoctorDocument { schema: SchemaVersion, worst, findings, month });

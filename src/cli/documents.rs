@@ -179,6 +179,9 @@ pub struct ServiceDocument<'a> {
     pub schema: SchemaVersion,
     /// The state of the service.
     pub service: &'a ServiceStatus,
+    /// The vault, or the configuration, that the service keeps in the place of this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keeps_another: Option<&'a Path>,
 }
 
 /// `service install`.

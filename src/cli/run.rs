@@ -48,12 +48,8 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
     if !fits_socket(&app.socket) {
         return Err(ClientError::TooLong(app.socket.clone()).into());
     }
-    // Another configuration is of another vault, and the file of keys is not its own; one that names
-    // a profile has its keys there.
-    if global.config.is_none()
-        && app.config().s3.profile.is_none()
-        && let Some(unread) = keys::take(&app.credentials_file(), app.environment())?
-    {
+    let profile = app.config().s3.profile.is_some();
+    if let Some(unread) = keys::take(&app.credentials_file(), app.environment(), profile)? {
         output.error(unread, None);
     }
     make_embedded_vault(app)?;

@@ -1,5 +1,9 @@
 //! `cogzy-vault service`
 
+mod another;
+
+pub use another::Another;
+
 use super::app::App;
 use super::documents::{
     InstallDocument, NotSeenDocument, ServiceDocument, StoppedDocument, UninstallDocument,
@@ -49,25 +53,37 @@ pub fn run(app: &App, global: &Global, args: &Args, output: &mut Output) -> Resu
     let system = SystemRunner;
     let manager = manager(&system, &paths);
     match args.action {
-        ServiceAction::Install => install(app, global, manager.as_ref(), output),
+        ServiceAction::Install => {
+            let known = manager.status()?;
+            refuse_another(app, &paths, &known, "install")?;
+            install(app, global, &paths, manager.as_ref(), output)
+        }
         ServiceAction::Uninstall => {
+            refuse_another(app, &paths, &manager.status()?, "uninstall")?;
             let removed = manager.uninstall()?;
             output.json(&UninstallDocument { schema: SchemaVersion, installed: false, removed });
             output.line("the service is stopped and no longer starts at login; the vault stays as it is");
             Ok(Exit::Done)
         }
         ServiceAction::Start => {
+            refuse_another(app, &paths, &manager.status()?, "start")?;
             manager.start()?;
-            status(manager.as_ref(), output)
+            status(app, &paths, manager.as_ref(), output)
         }
         ServiceAction::Stop => {
+            refuse_another(app, &paths, &manager.status()?, "stop")?;
             manager.stop()?;
             output.json(&StoppedDocument { schema: SchemaVersion, running: false });
             output.line("stopped until the next login, or `cogzy-vault service start`");
             Ok(Exit::Done)
         }
-        ServiceAction::Status => status(manager.as_ref(), output),
+        ServiceAction::Status => status(app, &paths, manager.as_ref(), output),
     }
+}
+
+/// Refuses `verb` where the service keeps another vault.
+fn refuse_another(app: &App, paths: &Paths, known: &ServiceStatus, verb: &str) -> Result<(), Failure> {
+    Another::of(app, paths, known).map_or(Ok(()), |another| Err(another.refuse(verb)))
 }
 
 /// The state of the service.
@@ -87,8 +103,14 @@ fn manager<'a>(system: &'a SystemRunner, paths: &Paths) -> Box<dyn Manager + 'a>
     }
 }
 
-fn install(app: &App, global: &Global, manager: &dyn Manager, output: &mut Output) -> Result<Exit, Failure> {
-    let Installed { file, written } = manager.install(&program(app, global)?)?;
+fn install(
+    app: &App,
+    global: &Global,
+    paths: &Paths,
+    manager: &dyn Manager,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let Installed { file, written } = manager.install(&program(app, global, paths)?)?;
     let standing = manager.status()?;
     let settings = unseen_settings(app, global);
     let credentials = unseen(app, app.environment().credentials());
@@ -164,17 +186,21 @@ fn unseen(app: &App, names: Vec<&str>) -> Vec<String> {
 }
 
 /// The program that the service runs: this one, with the flags that lead it to the same vault.
-fn program(app: &App, global: &Global) -> Result<Program, Failure> {
+fn program(app: &App, global: &Global, paths: &Paths) -> Result<Program, Failure> {
     let path = paths::program().map_err(|error| {
         Failure::new(Exit::Internal, format!("the program's own path is not known: {error}"))
     })?;
     let mut arguments = Vec::new();
     let mut flag = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
-    if global.config.is_some() {
+    // The service's manager may not have the variables that lead this shell to its folders.
+    if global.config.is_some() || !paths.is_usual() {
         flag("--config", app.loaded.file.to_string_lossy().into_owned());
     }
-    let from_here =
-        |source: &SettingSource| matches!(source, SettingSource::Environment(_) | SettingSource::Flag(_));
+    let from_here = |source: &SettingSource| match source {
+        SettingSource::Environment(_) | SettingSource::Flag(_) => true,
+        SettingSource::Default => !paths.is_usual(),
+        SettingSource::File { .. } => false,
+    };
     if app.loaded.keys.get("vault").is_some_and(|shown| from_here(&shown.source)) {
         flag("--vault", app.config().vault.to_string_lossy().into_owned());
     }
@@ -182,12 +208,20 @@ fn program(app: &App, global: &Global) -> Result<Program, Failure> {
         flag("--socket", socket.to_string_lossy().into_owned());
     }
     arguments.push("run".to_owned());
-    Ok(Program { path, arguments })
+    let keys = Some(app.credentials_file()).filter(|file| *file != paths.credentials_file());
+    Ok(Program { path, arguments, keys })
 }
 
-fn status(manager: &dyn Manager, output: &mut Output) -> Result<Exit, Failure> {
+fn status(app: &App, paths: &Paths, manager: &dyn Manager, output: &mut Output) -> Result<Exit, Failure> {
     let standing = manager.status()?;
-    output.json(&ServiceDocument { schema: SchemaVersion, service: &standing });
+    let another = Another::of(app, paths, &standing);
+    let keeps_another = another.as_ref().map(Another::path);
+    output.json(&ServiceDocument { schema: SchemaVersion, service: &standing, keeps_another });
+    if let Some(another) = another {
+        output.toned(Tone::Warning, format!("the service keeps {}, and not this one", another.words()));
+        output.line("  next: `cogzy-vault run` keeps this one while it runs: a user has one service");
+        return Ok(Exit::NoDaemon);
+    }
     let (tone, text) = match (&standing.file, standing.running) {
         (None, _) => (Tone::Warning, "the service is not installed".to_owned()),
         (_, true) => (Tone::Good, format!("the service runs ({})", standing.state)),

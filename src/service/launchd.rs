@@ -113,6 +113,7 @@ impl Manager for Launchd<'_> {
         let file = self.file();
         Ok(ServiceStatus {
             manager: "launchd",
+            command: words(&std::fs::read_to_string(&file).unwrap_or_default()),
             enabled: file.exists(),
             file: Some(file).filter(|file| file.exists()),
             running: state == "running",
@@ -131,6 +132,14 @@ fn plist(program: &Program, log: &Path) -> Result<String, ServiceError> {
     let words: Result<Vec<String>, ServiceError> =
         words.map(|word| word.map(|word| format!("<string>{word}</string>"))).collect();
     Ok(TEMPLATE.replace("@PROGRAM@", &words?.join("\n        ")).replace("@LOG@", &text(log)?))
+}
+
+/// The program and its arguments in a file as [`plist`] writes it.
+fn words(plist: &str) -> Vec<String> {
+    let list = plist.split_once("<array>").and_then(|(_, rest)| rest.split_once("</array>"));
+    let lines = list.map(|(list, _)| list).unwrap_or_default().lines().map(str::trim);
+    let texts = lines.filter_map(|line| line.strip_prefix("<string>")?.strip_suffix("</string>"));
+    texts.map(|text| text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")).collect()
 }
 
 fn escaped(text: &str) -> String {

@@ -12,6 +12,8 @@ const UNIT: &str = "cogzy-vault.service";
 const TEMPLATE: &str = include_str!("../../systemd/cogzy-vault.service");
 /// The first line of a file that was written here, which marks it as ours.
 const OURS: &str = "# Written by `cogzy-vault service install`; the next install writes it again.\n";
+/// The beginning of the line with the program.
+const EXEC: &str = "ExecStart=";
 /// Folders where packages put units of users.
 const PACKAGED: [&str; 3] = ["/usr/lib/systemd/user", "/lib/systemd/user", "/usr/local/lib/systemd/user"];
 
@@ -89,12 +91,12 @@ impl Manager for Systemd<'_> {
         let file = self.file();
         // Asked before anything is written: without a manager there is nothing to install for.
         self.control(&["show-environment"])?;
-        let packaged = self.package_with(&exec).filter(|_| !file.exists());
+        let packaged = self.package_with(&exec).filter(|_| !file.exists() && program.keys.is_none());
         let written = packaged.is_none();
         let file = match packaged {
             Some(unit) => unit,
             None => {
-                write(&file, &unit(&exec))?;
+                write(&file, &unit(&exec, program.keys.as_deref())?)?;
                 file
             }
         };
@@ -153,9 +155,17 @@ impl Manager for Systemd<'_> {
                 .unwrap_or_default()
         };
         let state = of("ActiveState");
+        let file = Some(PathBuf::from(of("FragmentPath"))).filter(|path| !path.as_os_str().is_empty());
+        let text = file.as_ref().and_then(|file| std::fs::read_to_string(file).ok()).unwrap_or_default();
         Ok(ServiceStatus {
             manager: "systemd",
-            file: Some(PathBuf::from(of("FragmentPath"))).filter(|path| !path.as_os_str().is_empty()),
+            command: text
+                .lines()
+                .rev()
+                .find_map(|line| line.strip_prefix(EXEC))
+                .map(words)
+                .unwrap_or_default(),
+            file,
             enabled: of("UnitFileState").starts_with("enabled"),
             running: matches!(state.as_str(), "active" | "reloading"),
             state,
@@ -165,25 +175,66 @@ impl Manager for Systemd<'_> {
     }
 }
 
-/// The unit with this line for its program.
-fn unit(exec: &str) -> String {
-    let line = |line| if str::starts_with(line, "ExecStart=") { exec } else { line };
+/// The unit with this line for its program, and this file of variables beside the usual one.
+fn unit(exec: &str, keys: Option<&Path>) -> Result<String, ServiceError> {
+    let more = match keys {
+        Some(path) => {
+            let text = path.to_str().filter(|text| speakable(text));
+            let text = text.ok_or_else(|| ServiceError::Unspeakable(path.to_owned()))?;
+            format!("EnvironmentFile=-{}\n", text.replace('%', "%%"))
+        }
+        None => String::new(),
+    };
+    let line = |line: &str| match line {
+        // The later file wins.
+        line if line.starts_with("EnvironmentFile=") => format!("{line}\n{more}"),
+        line if line.starts_with(EXEC) => format!("{exec}\n"),
+        line => format!("{line}\n"),
+    };
     // The first line of the template speaks of the file in the package.
     let lines = TEMPLATE.lines().skip_while(|line| line.starts_with('#'));
-    OURS.to_owned() + &lines.map(|text| format!("{}\n", line(text))).collect::<String>()
+    Ok(OURS.to_owned() + &lines.map(line).collect::<String>())
 }
 
 /// The line `ExecStart=` for a program, quoted by the rules of systemd.service(5) and
 /// systemd.syntax(7).
 pub(super) fn exec_start(program: &Program) -> Result<String, ServiceError> {
-    let speakable = |text: &str| !text.chars().any(char::is_control);
     let path = program.path.to_str().filter(|path| speakable(path));
     let path = path.ok_or_else(|| ServiceError::Unspeakable(program.path.clone()))?;
     if let Some(bad) = program.arguments.iter().find(|argument| !speakable(argument)) {
         return Err(ServiceError::Unspeakable(bad.into()));
     }
     let words = std::iter::once(path).chain(program.arguments.iter().map(String::as_str));
-    Ok(format!("ExecStart={}", words.map(quoted).collect::<Vec<_>>().join(" ")))
+    Ok(format!("{EXEC}{}", words.map(quoted).collect::<Vec<_>>().join(" ")))
+}
+
+fn speakable(text: &str) -> bool {
+    !text.chars().any(char::is_control)
+}
+
+/// The words of a command line as [`exec_start`] writes it.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut within) = (Vec::new(), None::<String>, false);
+    let mut signs = line.chars().peekable();
+    while let Some(sign) = signs.next() {
+        let next = match sign {
+            ' ' if !within => {
+                words.extend(word.take());
+                continue;
+            }
+            '"' => {
+                within = !within;
+                word.get_or_insert_default();
+                continue;
+            }
+            '\\' => signs.next().unwrap_or(sign),
+            '%' | '$' => signs.next_if_eq(&sign).unwrap_or(sign),
+            _ => sign,
+        };
+        word.get_or_insert_default().push(next);
+    }
+    words.extend(word);
+    words
 }
 
 fn quoted(word: &str) -> String {

@@ -46,7 +46,8 @@ impl ProgramRunner for Recorded {
 }
 
 fn program(path: &str, arguments: &[&str]) -> Program {
-    Program { path: path.into(), arguments: arguments.iter().map(|&word| word.to_owned()).collect() }
+    let arguments = arguments.iter().map(|&word| word.to_owned()).collect();
+    Program { path: path.into(), arguments, keys: None }
 }
 
 fn systemd<'a>(run: &'a Recorded, home: &Path) -> Systemd<'a> {
@@ -165,6 +166,27 @@ fn text_that_systemd_would_expand_is_escaped() {
 }
 
 #[test]
+fn the_command_in_the_unit_reads_back_and_a_second_file_of_keys_stands_behind_the_usual_one() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("config/systemd/user/cogzy-vault.service");
+    let shown = format!("FragmentPath={}", path.display());
+    let shown: &'static str = shown.leak();
+    let run = Recorded::answering(&[("show cogzy-vault", shown)]);
+    let manager = systemd(&run, home.path());
+    assert!(manager.status().unwrap().command.is_empty());
+    let words = ["--vault", r#"/a "b" \c 100% $d"#, "", "run"];
+    let keys = Some("/x 1%/credentials.env".into());
+    manager.install(&Program { keys, ..program("/opt/a b/cogzy-vault", &words) }).unwrap();
+    let command = manager.status().unwrap().command;
+    assert_eq!(command, [&["/opt/a b/cogzy-vault"], words.as_slice()].concat());
+    let unit = std::fs::read_to_string(&path).unwrap();
+    let files: Vec<&str> = unit.lines().filter(|line| line.starts_with("EnvironmentFile")).collect();
+    let expected =
+        ["EnvironmentFile=-%E/cogzy-vault/credentials.env", "EnvironmentFile=-/x 1%%/credentials.env"];
+    assert_eq!(files, expected);
+}
+
+#[test]
 fn the_agent_of_macos_is_loaded_and_taken_out() {
     let home = tempfile::tempdir().unwrap();
     let run = Recorded::default().refusing("print", "Could not find service");
@@ -185,6 +207,7 @@ fn the_agent_of_macos_is_loaded_and_taken_out() {
     let manager = Launchd::new(&run, home.path(), 501);
     let standing = manager.status().unwrap();
     assert!(standing.running && standing.enabled && standing.pid == Some(42));
+    assert_eq!(standing.command, ["/usr/local/bin/cogzy-vault", "--vault", "/a & b", "run"]);
     assert_eq!(manager.uninstall().unwrap(), Some(file));
     assert_eq!(run.calls().last().unwrap(), "launchctl bootout gui/501/app.cogzy.vault");
     assert!(matches!(manager.uninstall(), Err(ServiceError::NotInstalled)));

@@ -70,7 +70,9 @@ async fn a_service_is_installed_watched_stopped_and_taken_away() {
         "systemctl --user enable cogzy-vault.service",
         "systemctl --user restart cogzy-vault.service",
     ];
-    assert_eq!(calls(&machine)[..4], made);
+    let mut calls = calls(&machine);
+    calls.retain(|call| !call.contains(" show cogzy-vault") && !call.contains("show-user"));
+    assert_eq!(calls, made);
     let unit = machine.home.join(".config/systemd/user/cogzy-vault.service");
     let text = std::fs::read_to_string(&unit).unwrap();
     let program = std::fs::canonicalize(env!("CARGO_BIN_EXE_cogzy-vault")).unwrap();
@@ -88,6 +90,47 @@ async fn a_service_is_installed_watched_stopped_and_taken_away() {
     assert!(!unit.exists());
     let gone = machine.run(&["service", "status"]).await;
     assert!(gone.code == Some(6) && gone.stdout.contains("not installed"), "{gone:#?}");
+}
+
+/// A user has one service: that of one vault does not silently take the place of another's.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_service_of_one_vault_is_neither_replaced_nor_removed_for_another() {
+    let folder = fresh_folder();
+    let mut machine = Machine::bare(folder.path(), "one");
+    with_systemd(&mut machine);
+    let [a, b] = ["a", "b"].map(|name| machine.home.join(format!("{name}.toml")).display().to_string());
+    let [first, second] = ["first", "second"].map(|name| machine.home.join(name).display().to_string());
+    for (config, vault) in [(&a, &first), (&b, &second)] {
+        let bucket = format!("file://{vault}-bucket");
+        machine.good(&["--config", config, "--vault", vault, "init", "--remote", &bucket]).await;
+    }
+    machine.good(&["--config", &a, "service", "install"]).await;
+    let unit = machine.home.join(".config/systemd/user/cogzy-vault.service");
+    let before = std::fs::read_to_string(&unit).unwrap();
+    assert!(before.contains(&format!(" --config {a} run\n")), "{before}");
+    let keys = format!("\nEnvironmentFile=-{}/credentials.env\n", machine.home.display());
+    assert!(before.contains(&keys), "{before}");
+    for verb in ["install", "uninstall", "start", "stop"] {
+        let ran = machine.run(&["--config", &b, "service", verb]).await;
+        ran.expect(2, &["the service keeps another vault", &format!("--vault {first} service")]);
+        assert_eq!(std::fs::read_to_string(&unit).unwrap(), before);
+    }
+    machine.good(&["--config", &a, "service", "status"]).await;
+    let other = machine.run(&["--config", &b, "service", "status", "--json"]).await;
+    assert_eq!((other.code, other.json()["keeps_another"].as_str()), (Some(6), Some(first.as_str())));
+    let told = machine.run(&["--config", &b, "doctor"]).await;
+    assert!(told.stdout.contains("it keeps another vault"), "{told:#?}");
+    // The same vault by another way is the same service.
+    machine.good(&["--vault", &first, "service", "install"]).await;
+    machine.good(&["--vault", &first, "service", "uninstall"]).await;
+    assert!(!unit.exists());
+    machine.set("XDG_CONFIG_HOME", machine.home.join(".config/"));
+    machine.set("XDG_DATA_HOME", machine.home.join("data"));
+    machine.good(&["init"]).await;
+    machine.good(&["service", "install"]).await;
+    let text = std::fs::read_to_string(&unit).unwrap();
+    let flag = format!(" --config {} run\n", machine.config_file().display());
+    assert!(text.contains(&flag), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -216,6 +259,21 @@ async fn a_daemon_reads_the_keys_where_its_manager_has_not() {
     machine.run(&["sync"]).await.expect(8, &["credentials"]);
     let file = machine.config_file().with_file_name("credentials.env");
     std::fs::write(file, format!("# the keys of this machine\n{}", keys.concat())).unwrap();
+    let daemon = Daemon::start(&machine).await;
+    socket::until_state(&machine, "in-sync").await;
+    assert_eq!(daemon.terminate().await.0, Some(0));
+    // Beside another configuration, and with the endpoint in the same file.
+    let own = machine.home.join("own");
+    std::fs::create_dir(&own).unwrap();
+    std::fs::copy(machine.config_file(), own.join("own.toml")).unwrap();
+    let endpoint = machine.variables.remove("COGZY_VAULT__S3__ENDPOINT").unwrap();
+    let text = std::fs::read_to_string(own.join("own.toml")).unwrap();
+    let kept = text.lines().filter(|line| !line.starts_with("endpoint")).map(|line| format!("{line}\n"));
+    std::fs::write(own.join("own.toml"), kept.collect::<String>()).unwrap();
+    let text = format!("{}AWS_ENDPOINT_URL={}\n", keys.concat(), endpoint.display());
+    std::fs::write(own.join("credentials.env"), text).unwrap();
+    std::fs::remove_file(machine.config_file().with_file_name("credentials.env")).unwrap();
+    machine.set("COGZY_VAULT_CONFIG", own.join("own.toml"));
     let daemon = Daemon::start(&machine).await;
     socket::until_state(&machine, "in-sync").await;
     assert_eq!(daemon.terminate().await.0, Some(0));

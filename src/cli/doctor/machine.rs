@@ -4,9 +4,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::finding::{Finding, Severity};
+use crate::cli::app::App;
 use crate::cli::exit::Exit;
 use crate::cli::output::{count, size, thousands};
-use crate::cli::service;
+use crate::cli::service::{self, Another};
 use crate::service::ServiceError;
 use cogzy_client::documents::DaemonDocument;
 use cogzy_client::paths::Paths;
@@ -160,7 +161,7 @@ pub(super) fn watches(extent: &Extent) -> Option<Finding> {
 }
 
 /// The service, if there is a manager to ask.
-pub(super) fn background(paths: &Paths) -> Vec<Finding> {
+pub(super) fn background(paths: &Paths, app: Option<&App>) -> Vec<Finding> {
     const CHECK: &str = "service";
     let standing = match service::standing(paths) {
         Ok(standing) => standing,
@@ -169,6 +170,10 @@ pub(super) fn background(paths: &Paths) -> Vec<Finding> {
         }
         Err(error) => return vec![Finding::warning(CHECK, error.to_string(), error.next())],
     };
+    if let Some(another) = app.and_then(|app| Another::of(app, paths, &standing)) {
+        let text = format!("it keeps {}: nothing syncs this one by itself", another.words());
+        return vec![Finding::warning(CHECK, text, "`cogzy-vault run` keeps this one while it runs")];
+    }
     if standing.file.is_none() {
         return vec![Finding::warning(
             CHECK,

@@ -19,6 +19,7 @@ fn standing() -> ServiceStatus {
         state: "failed".to_owned(),
         pid: None,
         linger: Some(false),
+        command: Vec::new(),
     }
 }
 
@@ -81,7 +82,10 @@ fn documents_of_export_and_import_keep_their_form() {
 #[test]
 fn documents_of_the_service_keep_their_form() {
     let (schema, standing) = (SchemaVersion, standing());
-    pin(&ServiceDocument { schema, service: &standing }, &format!(r#"{{"schema":1,"service":{STANDING}}}"#));
+    let json = format!(r#"{{"schema":1,"service":{STANDING}}}"#);
+    pin(&ServiceDocument { schema, service: &standing, keeps_another: None }, &json);
+    let json = format!(r#"{{"schema":1,"service":{STANDING},"keeps_another":"/v"}}"#);
+    pin(&ServiceDocument { schema, service: &standing, keeps_another: Some(Path::new("/v")) }, &json);
     let not_seen = NotSeenDocument {
         settings: &["user_id"],
         credentials: &["AWS_PROFILE".to_owned()],

@@ -69,9 +69,8 @@ impl<'a> Remembered<'a> {
 /// Settings that the flags and the environment made, and that worked: the service, or another shell,
 /// will not have them. Credentials are no part of the configuration.
 fn set_here(app: &App) -> impl Iterator<Item = (&'static str, String)> {
-    let here = |shown: &ShownKey| {
-        matches!(shown.source, SettingSource::Environment(_) | SettingSource::Flag(_))
-    };
+    let here =
+        |shown: &ShownKey| matches!(shown.source, SettingSource::Environment(_) | SettingSource::Flag(_));
     let keys = app.loaded.keys.iter().filter(move |(key, shown)| **key != "vault" && here(shown));
     keys.map(|(key, shown)| (*key, shown.value.clone()))
 }

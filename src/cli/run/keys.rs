@@ -1,5 +1,5 @@
 //! The keys in `credentials.env`, for a daemon that was not started by systemd: no other manager
-//! reads that file.
+//! reads that file. What stands there of the way to the bucket, such as proxies, is taken with them.
 
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -11,26 +11,28 @@ use crate::cli::failure::Failure;
 use crate::config::Environment;
 
 /// Variables that belong together, by kind. Whoever names a profile has keys, too.
-const KINDS: [&[&str]; 2] = [
-    &["B2_APPLICATION_KEY_ID", "B2_APPLICATION_KEY"],
-    &["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"],
-];
+const KINDS: [&[&str]; 3] =
+    [&["B2_APPLICATION_KEY_ID", "B2_APPLICATION_KEY"], AWS_KEYS, &["AWS_REGION", "AWS_DEFAULT_REGION"]];
+const AWS_KEYS: &[&str] = &["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"];
+/// Variables that lead to the profile's own keys.
+const PROFILES: [&str; 2] = ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"];
 
-/// Starts this process anew with the keys of `file`, where the environment has none of that kind:
-/// half of one pair and half of another would be none. A file that cannot be read is left, as by
-/// systemd; the store refuses where a key is lacking. Returns why it cannot be read: no log has begun.
+/// Starts this process anew with the variables of `file` that decide on the way to the bucket and
+/// that the environment lacks. Variables that belong together are taken only where it has none of
+/// them: half of one pair and half of another would be none. Keys of AWS are not taken where the
+/// configuration names a `profile`. A file that cannot be read is left, as by systemd; the store
+/// refuses where a key is lacking. Returns why it cannot be read: no log has begun.
 ///
 /// # Errors
 /// If the program cannot be started.
-pub(super) fn take(file: &Path, environment: &Environment) -> Result<Option<String>, Failure> {
+pub(super) fn take(file: &Path, environment: &Environment, profile: bool) -> Result<Option<String>, Failure> {
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Ok(Some(format!("the keys in {} cannot be read: {error}", file.display()))),
     };
-    let lacks = |kind: &&[&str]| !kind.iter().any(|name| environment.has(name));
-    let wanted: Vec<&str> = KINDS.iter().copied().filter(lacks).flatten().copied().collect();
-    let missing: Vec<(&str, &str)> = variables(&text).filter(|(name, _)| wanted.contains(name)).collect();
+    let missing: Vec<(&str, &str)> =
+        variables(&text).filter(|(name, _)| is_wanted(name, environment, profile)).collect();
     if missing.is_empty() {
         return Ok(None);
     }
@@ -38,6 +40,20 @@ pub(super) fn take(file: &Path, environment: &Environment) -> Result<Option<Stri
     let error = std::env::current_exe().map_or_else(|error| error, start);
     let text = format!("nothing starts with the keys of {}: {error}", file.display());
     Err(Failure::new(Exit::Internal, text).next("cogzy-vault doctor"))
+}
+
+/// True if a variable is to be taken into this environment.
+fn is_wanted(name: &str, environment: &Environment, profile: bool) -> bool {
+    let lacks = |kind: &[&str]| !kind.iter().any(|name| environment.has(name));
+    if let Some(kind) = KINDS.iter().find(|kind| kind.contains(&name)) {
+        return lacks(kind) && !(profile && *kind == AWS_KEYS);
+    }
+    let (upper, lower) = (name.to_ascii_uppercase(), name.to_ascii_lowercase());
+    let known = name.starts_with("AWS_")
+        || name.starts_with("B2_")
+        || name.starts_with("SSL_CERT_")
+        || upper.ends_with("_PROXY");
+    known && lacks(&[name, &upper, &lower]) && (!PROFILES.contains(&name) || lacks(AWS_KEYS))
 }
 
 /// Names and values, as systemd reads such a file.
@@ -82,12 +98,37 @@ mod tests {
         let file = dir.path().join("credentials.env");
         let set = ["AWS_PROFILE", "B2_APPLICATION_KEY"].map(|name| (OsString::from(name), OsString::new()));
         let environment: Environment = set.into_iter().collect();
-        take(&file, &environment).unwrap();
-        let text =
-            "B2_APPLICATION_KEY_ID=a\nAWS_ACCESS_KEY_ID=b\nAWS_SESSION_TOKEN=c\nCOGZY_VAULT__REMOTE=d\n";
+        take(&file, &environment, false).unwrap();
+        let text = "B2_APPLICATION_KEY_ID=a\nAWS_ACCESS_KEY_ID=b\nAWS_SESSION_TOKEN=c\nCOGZY_VAULT__REMOTE=d\nAWS_CONFIG_FILE=e\n";
         std::fs::write(&file, text).unwrap();
-        take(&file, &environment).unwrap();
+        take(&file, &environment, false).unwrap();
         std::fs::write(&file, [0xff]).unwrap();
-        take(&file, &environment).unwrap();
+        take(&file, &environment, false).unwrap();
+    }
+
+    #[test]
+    fn the_way_to_the_bucket_is_taken_with_the_keys_and_nothing_by_force() {
+        let set = ["AWS_REGION", "https_proxy"].map(|name| (OsString::from(name), OsString::new()));
+        let environment: Environment = set.into_iter().collect();
+        let wanted = |name, profile| is_wanted(name, &environment, profile);
+        for name in [
+            "AWS_ENDPOINT_URL",
+            "AWS_CA_BUNDLE",
+            "AWS_WEB_IDENTITY_TOKEN_FILE",
+            "AWS_CONFIG_FILE",
+            "SSL_CERT_FILE",
+            "NO_PROXY",
+            "B2_APPLICATION_KEY",
+        ] {
+            assert!(wanted(name, false) && wanted(name, true), "{name}");
+        }
+        assert!(wanted("AWS_PROFILE", false) && !wanted("AWS_PROFILE", true));
+        for name in ["AWS_REGION", "AWS_DEFAULT_REGION", "HTTPS_PROXY", "PATH", "COGZY_VAULT__REMOTE"] {
+            assert!(!wanted(name, false), "{name}");
+        }
+        let keyed: Environment = [("AWS_PROFILE", "mine")].into_iter().collect();
+        for name in ["AWS_SECRET_ACCESS_KEY", "AWS_SHARED_CREDENTIALS_FILE"] {
+            assert!(!is_wanted(name, &keyed, false), "{name}");
+        }
     }
 }
