@@ -128,7 +128,9 @@ impl LocalVault {
     /// # Errors
     /// See [`LocalVaultError`].
     pub fn get(&self, group: &str, id: impl Into<MemoryId>) -> Result<Option<Memory>, LocalVaultError> {
-        Ok(self.reading()?.memories(group, &[id.into()].into())?.pop())
+        // The files are open by then, and nobody is locked out while they are searched.
+        let all = self.memories(group)?;
+        Ok(all.0.find(&[id.into()].into())?.pop().map(Memory))
     }
 
     /// Writes a memory: the one with its `id`, or a new one at the end. Without a vector, one that

@@ -315,6 +315,12 @@ fn what_transactions_replace_does_not_fill_the_disk() {
         transaction.commit().unwrap();
     }
     assert_eq!(trashes(), 3, "a program may still write to these");
+    let answers = || std::fs::read_dir(vault.root().join("sync/transactions")).unwrap().count();
+    assert_eq!(answers(), 0, "nobody can ask for these answers");
+    let mut transaction = vault.transaction();
+    transaction.file("traces/a.json", vec![1]).unwrap().file("traces/b.json", vec![2]).unwrap();
+    transaction.commit().unwrap();
+    assert_eq!(answers(), 1, "it says what is sent as one");
     let later = |minutes: u64| {
         let clock = SystemClock::new();
         let passed = i64::try_from(Duration::from_mins(minutes).as_nanos()).unwrap();

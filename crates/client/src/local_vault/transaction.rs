@@ -13,7 +13,9 @@ use cogzy_engine::clock::{Clock, SystemClock, SystemEntropy, random};
 use cogzy_engine::fs::{self, Fs, IoAt};
 use cogzy_engine::memories::{self, Changes, Collection, Edit, Expectation, MemoriesError, Request};
 use cogzy_engine::model::{Digest, VaultPath};
-use cogzy_engine::vault::{ApplyId, Filter, Layout, TransactError, Transaction, transact, trash};
+use cogzy_engine::vault::{
+    ApplyId, Filter, Layout, TransactError, Transaction, forget_answer, transact, trash,
+};
 
 /// Time for which what an earlier transaction has replaced must have stood still before it goes,
 /// where no daemon looks at it sooner: longer than the settle windows that people choose.
@@ -176,7 +178,11 @@ impl<'a> LocalTransaction<'a> {
                 let _already_failed = disk.remove_file(&own.below(&incoming));
             }
         }
-        Ok(result.map(drop)?)
+        // Its id is known to nobody. What cannot be removed now is removed by a cycle.
+        if let Err(error) = forget_answer(&disk, layout, &result?) {
+            tracing::debug!(%error, "an answer that nobody asks for stays");
+        }
+        Ok(())
     }
 }
 

@@ -135,12 +135,7 @@ pub fn read(
     ids: &BTreeSet<Id>,
     vectors: bool,
 ) -> Result<Vec<Found>, MemoriesError> {
-    match Shelf::open(fs, layout, collection.clone(), vectors)?.files() {
-        Some((corpus, array)) => {
-            find(&collection.names(), corpus, array, ids).map_err(|cause| collection.unedited(cause.into()))
-        }
-        None => Ok(Vec::new()),
-    }
+    Shelf::open(fs, layout, collection.clone(), vectors)?.find(ids)
 }
 
 /// The open files of a corpus, to be read memory by memory. Other programs may put new ones in
@@ -177,6 +172,15 @@ impl Shelf {
         let Some((corpus, array)) = self.files() else { return Ok(None) };
         let walk = Walk::begin(&self.collection.names(), corpus, array);
         walk.map(Some).map_err(|cause| self.unread(cause))
+    }
+
+    /// The memories with these ids, in the order of the corpus.
+    ///
+    /// # Errors
+    /// See [`MemoriesError`].
+    pub fn find(&self, ids: &BTreeSet<Id>) -> Result<Vec<Found>, MemoriesError> {
+        let Some((corpus, array)) = self.files() else { return Ok(Vec::new()) };
+        find(&self.collection.names(), corpus, array, ids).map_err(|cause| self.unread(cause))
     }
 
     /// The error of a memory that could not be read.

@@ -100,6 +100,11 @@ pub enum SyncError {
     /// Another process has taken the vault's lock.
     #[error("another process holds the vault {}", .0.display())]
     Locked(PathBuf),
+    /// Other programs have held the apply lock all the time.
+    #[error(
+        "other programs keep reading or writing the vault's files: nothing could be put in place for half a minute"
+    )]
+    Reading,
     /// The user or the program asked the cycle to stop.
     #[error("the cycle was broken off")]
     Interrupted,
@@ -272,6 +277,9 @@ impl SyncError {
             Self::Marker(MarkerError::Newer { .. }) => "install the newest cogzy-vault",
             Self::Marker(_) => "mount the disk or put the folder back, then run `cogzy-vault sync`",
             Self::Locked(_) => "wait until it is done, or stop it; then run `cogzy-vault status`",
+            Self::Reading => {
+                "it is tried again; if it stays so, end the program that has `sync/apply.lock` open, then run `cogzy-vault sync`"
+            }
             Self::NoRoom { .. } => "free some room, then run `cogzy-vault sync`",
             _ => "run `cogzy-vault sync` again",
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::report::Amount;
 use crate::plan::Plan;
 
 /// Progress of a long piece of work.
@@ -65,6 +66,9 @@ pub trait Watcher: Send + Sync {
     fn progress(&self, progress: Progress);
     /// Called with the plan of a cycle before it is carried out.
     fn planned(&self, _plan: &Plan) {}
+    /// Called with the remote's newest generation and what is to be fetched of it, before that is
+    /// carried out.
+    fn surveyed(&self, _generation: u64, _coming: Amount) {}
     /// Called with the number of places that a look was at, if it was not at all of the vault.
     fn named(&self, _places: usize) {}
 }

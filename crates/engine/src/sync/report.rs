@@ -75,6 +75,8 @@ pub struct Standing {
     pub here: Amount,
     /// Files that wait to be sent.
     pub waiting: Amount,
+    /// Files that are still to be fetched.
+    pub coming: Amount,
     /// Open conflicts.
     pub conflicts: usize,
 }

@@ -15,7 +15,7 @@ use super::{Engine, SyncError};
 use crate::clock::random;
 use crate::fs::{At, found, remove_tree, takes_no_file};
 use crate::memories::{
-    self, Changes, Collection, MemoriesError, Request, StagedRow, StagedRows, read_staged,
+    self, Changes, Collection, MemoriesError, Request, Shelf, StagedRow, StagedRows, read_staged,
 };
 use crate::merge::{Edit, Expectation, Found, Id};
 use crate::model::{Digest, FileKind, Groups, Item, VaultPath};
@@ -32,9 +32,11 @@ pub(crate) const HELD: &str =
 /// longer than these.
 const GLANCES: usize = 3;
 const GLANCE: Duration = Duration::from_millis(3);
-/// Number of transaction records that are always kept. Others go when they are older than the trash
-/// is kept.
+/// Number of transaction records that are always kept, the newest.
 const RECORDS: usize = 1000;
+/// Age at which others go. A program that asks again for its answer does it sooner, and no jump of
+/// the clock makes a fresh one look that old.
+const ANSWERED_MS: u64 = 2 * 24 * 3600 * 1000;
 /// Age at which the copies of a transaction that a crash cut short are removed. No jump of the
 /// clock makes a fresh copy look that old.
 const ABANDONED_MS: u64 = 7 * 24 * 3600 * 1000;
@@ -200,11 +202,14 @@ impl Engine {
     ) -> Result<Vec<Found>, MemoriesError> {
         let (fs, layout) = (self.context.fs(), &self.context.layout);
         let collection = self.collection(group)?;
-        let _lock =
+        let lock =
             FileLock::of_one_generation(fs, layout).map_err(TransactError::from)?.ok_or_else(|| {
                 TransactError::Busy("files are being put in place, or that was cut short".to_owned())
             })?;
-        memories::read(fs, layout, &collection, ids, vectors)
+        let shelf = Shelf::open(fs, layout, collection, vectors)?;
+        // Others may put new files in the place of those that are open.
+        drop(lock);
+        shelf.find(ids)
     }
 
     /// Name of a new apply, and the time in milliseconds since the Unix epoch.
@@ -234,15 +239,15 @@ impl Context {
     /// Clears away leftovers of transactions: old answers, and the copies of those that a crash cut
     /// short. `now` is the time by which ages are measured.
     pub(crate) fn tidy_transactions(&self, now: u64) -> Result<(), SyncError> {
-        let keep = u64::try_from(self.settings.trash.as_millis()).unwrap_or(u64::MAX);
-        let old = |path: &Path, age: u64| {
-            let stat = self.fs().lstat(path).ok();
-            let touched = stat.and_then(|stat| u64::try_from(stat.mtime_ms()).ok());
-            touched.is_some_and(|touched| now.saturating_sub(touched) > age)
-        };
         let records = self.names_in(&self.layout.transactions())?;
         if records.len() > RECORDS {
-            for path in records.into_iter().filter(|path| old(path, keep)) {
+            let touched = |path: PathBuf| {
+                let stat = self.fs().lstat(&path).ok()?;
+                Some((u64::try_from(stat.mtime_ms()).ok()?, path))
+            };
+            // What was not wholly sent yet goes as one by what its record says.
+            let bound = self.names_in(&self.layout.together())?;
+            for path in outlived(records.into_iter().filter_map(touched).collect(), &bound, now) {
                 self.fs().remove_file(&path).at("remove", &path)?;
             }
         }
@@ -304,9 +309,46 @@ impl Context {
     }
 }
 
+/// The records, each with its time, that are no longer needed at `now`: old ones beyond the newest,
+/// unless one of the notes in `bound` has their name.
+fn outlived(mut records: Vec<(u64, PathBuf)>, bound: &[PathBuf], now: u64) -> Vec<PathBuf> {
+    records.sort_unstable_by(|one, other| other.cmp(one));
+    let bound: BTreeSet<_> = bound.iter().filter_map(|note| note.file_name()).collect();
+    let is_old = |touched: u64| now.saturating_sub(touched) > ANSWERED_MS;
+    let is_free = |path: &Path| path.file_stem().is_none_or(|name| !bound.contains(name));
+    let beyond = records.into_iter().skip(RECORDS);
+    beyond.filter(|(touched, path)| is_old(*touched) && is_free(path)).map(|(_, path)| path).collect()
+}
+
 /// Lets all groups wait for the command that runs.
 pub(crate) fn held_by_command(groups: &Groups, unfit: &mut Unfit) {
     for group in groups.definitions() {
         unfit.here.insert(Item::Group(group.name.clone()), HELD.to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_answers_stay_and_so_does_one_whose_files_are_not_all_sent() {
+        const NOW: u64 = 10 * ANSWERED_MS;
+        let record = |n: usize| PathBuf::from(format!("transactions/{n}.json"));
+        let of_age = |age: u64| move |n| (NOW - age, record(n));
+        let old: Vec<_> = (0..RECORDS + 1).map(of_age(2 * ANSWERED_MS)).collect();
+        assert_eq!(
+            outlived(old[1..].to_vec(), &[], NOW),
+            [] as [PathBuf; 0],
+            "they are no more than always stay"
+        );
+        let fresh = (5000..5000 + RECORDS).map(of_age(ANSWERED_MS));
+        let fresh: Vec<_> = fresh.chain([5, 3, 4].map(of_age(ANSWERED_MS + 1))).collect();
+        assert_eq!(outlived(fresh.clone(), &["together/4".into()], NOW), [record(5), record(3)]);
+        let fresh: Vec<_> = fresh.into_iter().take(RECORDS).chain([of_age(ANSWERED_MS)(1)]).collect();
+        assert_eq!(outlived(fresh, &[], NOW), [] as [PathBuf; 0], "it may be asked for again");
+        let new = [old, vec![(NOW, record(7000))]].concat();
+        let gone = outlived(new, &[], NOW);
+        assert!(gone.len() == 2 && !gone.contains(&record(7000)), "{gone:?}");
     }
 }

@@ -108,6 +108,12 @@ impl Layout {
         self.sync().join("apply.lock")
     }
 
+    /// `sync/apply.wait`: held while somebody waits for the apply lock. Who reads passes it first.
+    #[must_use]
+    pub fn apply_wait(&self) -> PathBuf {
+        self.sync().join("apply.wait")
+    }
+
     /// `sync/hold.lock`: held shared while the command of a `hold` runs.
     #[must_use]
     pub fn hold_lock(&self) -> PathBuf {

@@ -1,8 +1,9 @@
 //! Locks between programs on this machine.
 //!
 //! The syncing program holds `sync/lock`. `sync/apply.lock` is held while visible files are
-//! renamed, and other programs take it shared while they open their files. The `hold` command takes
-//! `sync/hold.lock` shared while its command runs. Whoever looks again at displaced files holds
+//! renamed, and other programs take it shared while they open their files. Programs that keep
+//! reading leave no instant without a reader, so each passes `sync/apply.wait` first, which who
+//! waits for the apply lock holds ([`ApplyTurn`]). The `hold` command takes `sync/hold.lock` shared while its command runs. Whoever looks again at displaced files holds
 //! `sync/trash.lock`.
 //!
 //! All are `flock`s. The system releases them when the holder dies, so a crash leaves only a file
@@ -15,7 +16,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Layout;
-use crate::fs::{At, Fs, IoAt, found};
+use crate::fs::{At, Fs, IoAt, found, takes_no_file};
 
 /// Longest wait for a generation that is being put in place.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -23,6 +24,12 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// The same for a command that writes groups: it may as well begin a little later.
 const COMMAND_PATIENCE: Duration = Duration::from_secs(60);
 const COMMAND_PAUSE: Duration = Duration::from_millis(20);
+
+/// Longest time for which new readers are kept away for one that waits. One reader that holds the
+/// lock for longer may itself be waiting for another reading.
+const CLOSED: Duration = Duration::from_secs(5);
+/// Time for which they are let in then.
+const OPEN: Duration = Duration::from_millis(200);
 
 /// Longest text that is read from a lock, in bytes.
 const LONGEST: u64 = 8192;
@@ -57,13 +64,22 @@ impl FileLock {
     /// # Errors
     /// See [`FileLock::try_take`].
     pub fn of_one_generation(fs: &dyn Fs, layout: &Layout) -> Result<Option<Self>, IoAt> {
-        wait_for(PATIENCE, PAUSE, || {
-            let lock = Self::try_take_shared(fs, &layout.apply_lock())?;
-            let applying = layout.applying();
-            // A journal without a lock is about to be dropped, or was left by a crash.
-            let is_whole = found(fs.lstat(&applying)).at("look at", &applying)?.is_none();
-            Ok(lock.filter(|_| is_whole))
-        })
+        wait_for(PATIENCE, PAUSE, || Self::try_of_one_generation(fs, layout))
+    }
+
+    fn try_of_one_generation(fs: &dyn Fs, layout: &Layout) -> Result<Option<Self>, IoAt> {
+        // Held until the lock is tried: what waits for that finds no new reader.
+        let _passed = match Self::try_take_shared(fs, &layout.apply_wait()) {
+            Ok(None) => return Ok(None),
+            // It is only a courtesy. Where the file cannot be made, no program has made it.
+            Err(error) if takes_no_file(&error.source) => None,
+            passed => passed?,
+        };
+        let lock = Self::try_take_shared(fs, &layout.apply_lock())?;
+        let applying = layout.applying();
+        // A journal without a lock is about to be dropped, or was left by a crash.
+        let is_whole = found(fs.lstat(&applying)).at("look at", &applying)?.is_none();
+        Ok(lock.filter(|_| is_whole))
     }
 
     /// Takes the hold lock shared, for a command that writes groups. Returns `None` if a generation
@@ -154,6 +170,53 @@ impl Drop for FileLock {
         if let Err(error) = self.file.unlock() {
             tracing::debug!(%error, "a lock goes only with its file");
         }
+    }
+}
+
+/// The tries of one that waits for the apply lock. After a first one in vain new readers wait, too,
+/// until it has the lock or gives up.
+///
+/// A program from before there was that gate does not give way.
+#[derive(Debug)]
+pub struct ApplyTurn {
+    gate: Option<FileLock>,
+    /// Time since the gate was closed, or opened again.
+    since: Duration,
+    pause: Duration,
+}
+
+impl ApplyTurn {
+    /// A turn of one that tries again after `pause`.
+    #[must_use]
+    pub const fn new(pause: Duration) -> Self {
+        Self { gate: None, since: OPEN, pause }
+    }
+
+    /// Takes the apply lock. Returns `None` while other programs hold it.
+    ///
+    /// # Errors
+    /// See [`FileLock::try_take`].
+    pub fn try_take(&mut self, fs: &dyn Fs, layout: &Layout) -> Result<Option<FileLock>, IoAt> {
+        let lock = FileLock::try_take(fs, &layout.apply_lock())?;
+        self.since += self.pause;
+        if lock.is_some() {
+            self.open();
+        } else if self.gate.is_some() && self.since >= CLOSED {
+            self.open();
+        } else if self.gate.is_none() && self.since >= OPEN {
+            self.gate = match FileLock::try_take(fs, &layout.apply_wait()) {
+                Err(error) if takes_no_file(&error.source) => None,
+                taken => taken?,
+            };
+            if self.gate.is_some() {
+                self.since = Duration::ZERO;
+            }
+        }
+        Ok(lock)
+    }
+
+    fn open(&mut self) {
+        (self.gate, self.since) = (None, Duration::ZERO);
     }
 }
 

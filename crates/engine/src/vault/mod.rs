@@ -54,14 +54,14 @@ pub(crate) use database::is_database;
 pub use filter::{Filter, FilterError, Verdict};
 pub use journal::{JournalError, Keeping, Purpose, Staged};
 pub use layout::{APP_FOLDERS, Layout};
-pub use lock::FileLock;
+pub use lock::{ApplyTurn, FileLock};
 pub use marker::{MARKER_FORMAT, Marker, MarkerError};
 pub use mounts::{Mounts, Presence};
 pub use names::Names;
 pub use probe::{Abilities, abilities, names_held};
 pub(crate) use read::hash_file;
 pub use read::{FileChanged, StableReader, hash_stable, open_stable};
-pub use record::{Answer, Written};
+pub use record::{Answer, Written, forget_answer};
 pub use scan::{
     Found, Problem, ProblemKind, Scan, ScanError, ScanOptions, ScanProgress, look_again, members, scan,
     scan_places,

@@ -114,6 +114,19 @@ impl Record {
     }
 }
 
+/// Forgets the answer to a transaction, which only its maker could ask for. One of several files is
+/// kept: until all are sent, its record says that they go as one.
+///
+/// # Errors
+/// Errors of the system.
+pub fn forget_answer(fs: &dyn Fs, layout: &Layout, answer: &Answer) -> Result<(), IoAt> {
+    if answer.files.len() > 1 {
+        return Ok(());
+    }
+    let path = place(layout, &name_of(&answer.transaction_id));
+    found(fs.remove_file(&path)).at("remove", &path).map(drop)
+}
+
 /// Name for the record of a transaction, whatever characters its id has.
 pub(super) fn name_of(id: &str) -> String {
     Digest::of(id.as_bytes()).to_string()

@@ -29,7 +29,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use super::journal::{Journal, Purpose};
-use super::lock::wait_for;
+use super::lock::{ApplyTurn, wait_for};
 use super::names::spelling;
 use super::read::hash_stable;
 use super::record::{Answer, Record, name_of};
@@ -344,14 +344,15 @@ pub fn take_lock(fs: &dyn Fs, layout: &Layout) -> Result<Option<FileLock>, Trans
     if !fs.is_shared() {
         return Ok(None);
     }
+    let mut turn = ApplyTurn::new(PAUSE);
     let take = || -> Result<Option<FileLock>, TransactError> {
-        let Some(lock) = FileLock::try_take(fs, &layout.apply_lock())? else { return Ok(None) };
+        let Some(lock) = turn.try_take(fs, layout)? else { return Ok(None) };
         let applying = layout.applying();
         let free = found(fs.lstat(&applying)).at("look at", &applying)?.is_none()
             || finish_other(fs, layout, &lock)?;
         Ok(free.then_some(lock))
     };
-    let busy = || TransactError::Busy("other programs hold the vault's files".to_owned());
+    let busy = || TransactError::Busy("other programs keep reading or writing the vault's files".to_owned());
     wait_for(PATIENCE, PAUSE, take)?.ok_or_else(busy).map(Some)
 }
 

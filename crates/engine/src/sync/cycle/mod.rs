@@ -10,6 +10,7 @@
 //! Decided here: the order, and when to begin again because the remote has moved on. A crash leaves
 //! what each room says at its head; the next cycle finishes that first.
 
+mod apply_lock;
 mod base;
 mod begin;
 mod census;
@@ -337,6 +338,7 @@ impl Session<'_> {
     /// Passes the findings of a survey to the watcher, the report and the next run.
     fn take_note(&mut self, survey: &Survey) -> Result<(), SyncError> {
         self.watcher.planned(&survey.plan);
+        self.watcher.surveyed(survey.remote.seq(), survey.coming(&BTreeSet::new()));
         note(survey, &mut self.report);
         self.memory.unfinished = self.report.problems.iter().any(|trouble| trouble.weight.left_out());
         self.memory.unsent = Unsent::of(survey);
@@ -348,8 +350,8 @@ impl Session<'_> {
     /// Notes how things stand once `done` of the survey's items were brought in.
     fn note_standing(&mut self, survey: &Survey, done: &BTreeSet<Item>) -> Result<(), SyncError> {
         let conflicts = survey.remote.conflicts.len() + self.context.unkept(&survey.remote)?.len();
-        let (here, waiting) = (survey.here_after(done), survey.waiting());
-        self.report.standing = Some(Standing { here, waiting, conflicts });
+        let (here, waiting, coming) = (survey.here_after(done), survey.waiting(), survey.coming(done));
+        self.report.standing = Some(Standing { here, waiting, coming, conflicts });
         Ok(())
     }
 

@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::fetch::lost_pack;
 use super::{Local, Order, Survey, Wanted};
@@ -31,11 +30,6 @@ use crate::vault::{
     ApplyError, ApplyId, ApplyItem, ApplyPlan, ApplyStep, FileLock, Keeping, Mounts, Purpose, Seen, Stage,
     Staged, apply_unless, members,
 };
-
-/// Time for which other programs may hold the apply lock. Then this one goes on with something
-/// else.
-const LOCK_WAIT: Duration = Duration::from_secs(30);
-const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Changes to bring in.
 pub(crate) struct Incoming<'a> {
@@ -98,11 +92,21 @@ impl Session<'_> {
             items.retain(|item| matches!(item.item, Item::File(_)));
         }
         blocking(|| self.note_brought(incoming, &items, &wanted, &stage))?;
+        let lock = match self.context.apply_lock().await {
+            // What is to be sent goes on without them.
+            Err(error @ SyncError::Reading) if !incoming.finish => {
+                items.iter().for_each(|item| self.report.wait(&item.item, error.to_string()));
+                stage.discard()?;
+                return Ok(BTreeSet::new());
+            }
+            lock => lock?,
+        };
         let plan = ApplyPlan { id, purpose: incoming.purpose.clone(), finish: incoming.finish, items };
         let files = wanted.len();
         // Of many files they would stand in memory beside the journal.
         drop(wanted);
-        let done = self.put_in_place(incoming, plan, files).await?;
+        let done = self.put_in_place(incoming, plan, files, lock.as_ref())?;
+        drop(lock);
         drop(right);
         Ok(done)
     }
@@ -185,17 +189,17 @@ impl Session<'_> {
         Ok(())
     }
 
-    async fn put_in_place(
+    fn put_in_place(
         &mut self,
         incoming: &Incoming<'_>,
         plan: ApplyPlan,
         files: usize,
+        lock: Option<&FileLock>,
     ) -> Result<BTreeSet<Item>, SyncError> {
-        let lock = self.context.apply_lock().await?;
         let mut applying = Progress { phase: Phase::Apply, files_total: files, ..Progress::default() };
         let applied = blocking(|| {
             let moved = |item: &Item| self.context.moved_since(incoming, item);
-            apply_unless(self.context.fs(), &self.context.layout, plan, lock.as_ref(), &moved, &mut |_| {
+            apply_unless(self.context.fs(), &self.context.layout, plan, lock, &moved, &mut |_| {
                 applying.files_done += 1;
                 self.watcher.progress(applying);
             })
@@ -328,32 +332,6 @@ impl Context {
             mounts.home(step.on_disk.as_deref().unwrap_or(step.path.as_str())).zip(step.new)
         };
         Ok(steps.filter_map(home).map(|(home, new)| (new.slot, home)).collect())
-    }
-
-    /// The lock that other programs take shared while they open their files, if it is free now. The
-    /// inner one is none where there are no other programs.
-    pub(super) fn apply_lock_if_free(&self) -> Result<Option<Option<FileLock>>, SyncError> {
-        if !self.fs().is_shared() {
-            return Ok(Some(None));
-        }
-        Ok(FileLock::try_take(self.fs(), &self.layout.apply_lock())?.map(Some))
-    }
-
-    /// The same lock, waited for.
-    pub(crate) async fn apply_lock(&self) -> Result<Option<FileLock>, SyncError> {
-        let path = self.layout.apply_lock();
-        let until = self.ports.clock.monotonic() + LOCK_WAIT;
-        loop {
-            if let Some(lock) = self.apply_lock_if_free()? {
-                return Ok(lock);
-            }
-            if self.ports.clock.monotonic() > until {
-                let source = std::io::Error::from(std::io::ErrorKind::ResourceBusy);
-                return Err(IoAt { operation: "lock", path, source }.into());
-            }
-            // No event tells when a `flock` is released.
-            tokio::time::sleep(LOCK_PAUSE).await;
-        }
     }
 
     /// Cause for not replacing a group now: a member that stays in its place is not as the scan

@@ -100,14 +100,20 @@ impl Survey {
     /// Files and bytes that the plan would send and fetch.
     #[must_use]
     pub fn pending(&self) -> (Amount, Amount) {
-        let count = |wanted: fn(&Step) -> bool| {
-            let files = self.plan.steps.iter().filter(|step| wanted(step)).flat_map(|step| &step.files);
-            files.fold(Amount::default(), |sum, file| Amount {
-                files: sum.files + 1,
-                bytes: sum.bytes + file.to.map_or(0, |entry| entry.size),
-            })
-        };
-        (count(Step::outgoing), count(Step::incoming))
+        (self.amount(Step::outgoing), self.amount(Step::incoming))
+    }
+
+    /// Files and bytes that are still to be fetched once `done` of the items were brought in.
+    pub(crate) fn coming(&self, done: &BTreeSet<Item>) -> Amount {
+        self.amount(|step| step.incoming() && !done.contains(&step.item))
+    }
+
+    fn amount(&self, wanted: impl Fn(&Step) -> bool) -> Amount {
+        let files = self.plan.steps.iter().filter(|step| wanted(step)).flat_map(|step| &step.files);
+        files.fold(Amount::default(), |sum, file| Amount {
+            files: sum.files + 1,
+            bytes: sum.bytes + file.to.map_or(0, |entry| entry.size),
+        })
     }
 }
 

@@ -95,7 +95,8 @@ impl Engine {
         let decided = agreed.as_ref().map(|agreed| agreed.resolved.clone()).unwrap_or_default();
         blocking(|| self.context.recheck_trash_meanwhile(&decided));
         let Glance { generation, survey, conflicts, aside, .. } = self.glance(watcher).await?;
-        let standing = Standing { here: survey.here, waiting: survey.waiting(), conflicts: conflicts.len() };
+        let (here, waiting, conflicts) = (survey.here, survey.waiting(), conflicts.len());
+        let standing = Standing { here, waiting, coming: survey.pending().1, conflicts };
         let mut report = Report { generation, aside, standing: Some(standing), ..Report::default() };
         note(&survey, &mut report);
         self.memory.unsent = Unsent::of(&survey);

@@ -46,3 +46,35 @@ fn what_a_holder_tells_is_of_its_own_lock_and_of_no_copy() {
     std::fs::write(&copy, "/an/older/text.sock").unwrap();
     assert_eq!(FileLock::told(&copy), None);
 }
+
+#[test]
+fn who_waits_for_the_apply_lock_keeps_new_readers_away_for_a_while() {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = Layout::new(dir.path().to_owned());
+    std::fs::create_dir(layout.sync()).unwrap();
+    let read = || FileLock::try_of_one_generation(&RealFs, &layout).unwrap();
+    let pause = Duration::from_millis(5);
+    let mut turn = ApplyTurn::new(pause);
+    let take = |turn: &mut ApplyTurn| turn.try_take(&RealFs, &layout).unwrap();
+    let (first, second) = (read(), read());
+    assert!(first.is_some() && second.is_some());
+    assert!(take(&mut turn).is_none());
+    assert!(read().is_none(), "a new reader overtakes the one that waits");
+    let mut another = ApplyTurn::new(pause);
+    assert!(take(&mut another).is_none(), "two that wait disturb each other");
+    drop((first, second));
+    let held = take(&mut turn).expect("no reader is left");
+    assert!(read().is_none() && take(&mut another).is_none());
+    drop((held, another));
+    let reader = read();
+    assert!(reader.is_some(), "the gate is open again");
+    // One that reads for long may wait for another reading itself.
+    let tries = (0..2 * CLOSED.as_millis() / pause.as_millis()).map(|_| {
+        let _in_vain = take(&mut turn);
+        read().is_some()
+    });
+    let let_in = tries.filter(|let_in| *let_in).count();
+    assert!((1..200).contains(&let_in), "{let_in}");
+    drop(turn);
+    assert!(read().is_some(), "it has given up");
+}
