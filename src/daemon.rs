@@ -31,8 +31,9 @@ mod signals;
 mod signs;
 mod sleep;
 mod turn;
+mod watching;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,11 +47,11 @@ use crate::daemon::scheduler::{Next, Scheduler, Timing};
 use alarm::Alarm;
 pub use alarm::overdue;
 use announce::Announcer;
-use cogzy_client::documents::{State, UnwatchedDocument};
+use cogzy_client::documents::State;
 use cogzy_engine::clock::{Clock, Entropy};
 use cogzy_engine::state::{Paused, WaitingList};
 use cogzy_engine::sync::{Engine, Request};
-use cogzy_engine::vault::{Filter, Watch, WatchError, WatchEvent};
+use cogzy_engine::vault::{Filter, WatchEvent};
 use daily::Pruning;
 pub use grip::Grip;
 pub use ground::Ended;
@@ -115,6 +116,8 @@ struct Course {
     rebuilds: rebuild::Rebuilds,
     alarm: Alarm,
     waiting: WaitingList,
+    /// The paths on the board whose trouble should go away by itself.
+    passing: BTreeSet<String>,
     paused: Option<Paused>,
     /// True if something had not settled at the last scan.
     unsettled: bool,
@@ -240,6 +243,7 @@ impl Daemon {
             rebuilds: rebuild::Rebuilds::new(self.rebuild.clone()),
             alarm: Alarm::new(self.engine.awaiting_since()),
             waiting: self.engine.waiting_list(),
+            passing: BTreeSet::new(),
             paused: None,
             unsettled: false,
             wrong: false,
@@ -268,8 +272,9 @@ impl Daemon {
             // Connections do not outlive a sleep, and may not say so.
             self.engine.renew_remote();
             course.scheduler.wake(now);
+            course.alarm.wakes();
         }
-        if self.signs.changed() && course.scheduler.failures() > 0 {
+        if self.signs.changed().await && course.scheduler.failures() > 0 {
             tracing::info!("a key file or the remote's folder is another now: trying again");
             self.engine.renew_remote();
             course.scheduler.retry(now);
@@ -281,10 +286,10 @@ impl Daemon {
         self.compute_again(now, course).await;
         if course.paused.is_some() {
             course.alarm.excuse(now_ms);
-        } else if let Some((document, true)) = course.alarm.check(now_ms) {
+        } else if let Some(document) = course.alarm.ring(now_ms) {
             tracing::error!(next = document.next, "{}", document.message);
             self.board.update(|status| status.errors.insert(0, document));
-            self.announce(course, &BTreeSet::new()).await;
+            self.announce(course).await;
         }
     }
 
@@ -303,73 +308,6 @@ impl Daemon {
         if let Err(error) = self.engine.write_manifest().await {
             tracing::warn!(%error, "sync/manifest.json could not be written; it is tried again in a minute");
         }
-    }
-
-    /// Starts the watcher. Without it a scan finds everything, only later.
-    fn watch(&self, hints: mpsc::Sender<WatchEvent>, course: &mut Course) -> Option<Watch> {
-        let lost = Arc::clone(&course.lost);
-        let on_event = move |event| {
-            if hints.try_send(event).is_err() {
-                lost.store(true, Ordering::Relaxed);
-            }
-        };
-        let layout = self.engine.layout();
-        match Watch::start(self.grip.disk.as_ref(), layout, &self.filter, on_event) {
-            Ok(watch) => {
-                course.blind = false;
-                self.show_blind(watch.blind(), course);
-                Some(watch)
-            }
-            Err(error) => {
-                if !std::mem::replace(&mut course.blind, true) {
-                    tracing::warn!(%error, "going on without a watcher: the vault is scanned at every poll");
-                }
-                self.show_blind(&BTreeMap::from([(layout.root().to_owned(), error)]), course);
-                None
-            }
-        }
-    }
-
-    /// Watches folders that are new since the last scan, and tries again the others.
-    fn watch_more(&self, watch: Option<&mut Watch>, course: &mut Course) {
-        // Without any watch a new one is tried after each scan.
-        let Some(watch) = watch else {
-            course.rewatch = true;
-            return;
-        };
-        match watch.refresh(self.grip.disk.as_ref()) {
-            Ok(any) => {
-                if any {
-                    course.scheduler.touch(self.clock.monotonic(), None);
-                }
-                self.show_blind(watch.blind(), course);
-            }
-            Err(error) => {
-                let root = self.grip.layout.root().to_owned();
-                self.show_blind(&BTreeMap::from([(root, error)]), course);
-            }
-        }
-    }
-
-    /// Shows the folders that cannot be watched; they are scanned at every poll.
-    fn show_blind(&self, blind: &BTreeMap<PathBuf, WatchError>, course: &mut Course) {
-        course.scheduler.watching(blind.is_empty());
-        let unwatched: Vec<UnwatchedDocument> = blind
-            .iter()
-            .map(|(path, why)| UnwatchedDocument { path: path.clone(), why: why.to_string() })
-            .collect();
-        if self.board.read().unwatched == unwatched {
-            return;
-        }
-        match blind.values().next() {
-            Some(error) => tracing::warn!(
-                folders = blind.len(),
-                %error,
-                "not everything is watched: these folders are scanned at every poll"
-            ),
-            None => tracing::info!("everything is watched again"),
-        }
-        self.board.update(|status| status.unwatched = unwatched);
     }
 
     fn take(&self, now: Duration, hint: WatchEvent, course: &mut Course) {

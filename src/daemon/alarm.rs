@@ -15,12 +15,15 @@ pub(super) struct Alarm {
     /// epoch.
     since_ms: u64,
     raised: bool,
+    /// True if a cycle has failed since the start, or since the machine was asleep: a device that
+    /// was off for days has not failed at anything.
+    in_vain: bool,
 }
 
 impl Alarm {
     /// An alarm that counts from `since_ms`.
     pub(super) const fn new(since_ms: u64) -> Self {
-        Self { since_ms, raised: false }
+        Self { since_ms, raised: false, in_vain: false }
     }
 
     /// Notes a successful cycle.
@@ -31,6 +34,22 @@ impl Alarm {
     /// Notes a pause: it is the user's own wish, so the time begins anew.
     pub(super) const fn excuse(&mut self, now_ms: u64) {
         self.since_ms = now_ms;
+    }
+
+    /// Notes a cycle that failed.
+    pub(super) const fn fails(&mut self) {
+        self.in_vain = true;
+    }
+
+    /// Notes that the machine was asleep, and did not try.
+    pub(super) const fn wakes(&mut self) {
+        self.in_vain = false;
+    }
+
+    /// The alarm at `now_ms`, if it is to be raised now.
+    pub(super) fn ring(&mut self, now_ms: u64) -> Option<ErrorDocument> {
+        let (document, new) = self.in_vain.then(|| self.check(now_ms)).flatten()?;
+        new.then_some(document)
     }
 
     /// True once the alarm was raised.
@@ -81,5 +100,20 @@ mod tests {
         alarm.calm(1051 * HOUR);
         alarm.excuse(1074 * HOUR);
         assert_eq!(alarm.check(1080 * HOUR), None);
+    }
+
+    #[test]
+    fn a_device_that_was_off_or_asleep_for_a_day_tries_once_before_it_complains() {
+        let mut alarm = Alarm::new(1000 * HOUR);
+        assert_eq!(alarm.ring(1030 * HOUR), None);
+        alarm.fails();
+        assert!(alarm.ring(1030 * HOUR).is_some());
+        assert_eq!(alarm.ring(1031 * HOUR), None);
+        alarm.calm(1032 * HOUR);
+        alarm.fails();
+        alarm.wakes();
+        assert_eq!(alarm.ring(1060 * HOUR), None);
+        alarm.fails();
+        assert!(alarm.ring(1060 * HOUR).is_some());
     }
 }

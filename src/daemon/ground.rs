@@ -1,7 +1,6 @@
 //! The check at each turn of the daemon that its vault still stands at its path. A missing one is
 //! waited for. Another one ends the daemon, since everything it knows is of the first.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::grip::Ground;
@@ -56,7 +55,7 @@ impl Daemon {
             status.state = State::Error;
             status.errors.insert(0, document);
         });
-        self.announce(course, &BTreeSet::new()).await;
+        self.announce(course).await;
         // Other tasks tell the listeners, and these hear nothing more once the process ends.
         tokio::time::sleep(FAREWELL).await;
     }

@@ -11,7 +11,7 @@
 //!
 //! A crash forgets its runs: the next daemon starts it anew.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,9 +78,13 @@ impl Daemon {
             course.scheduler.touch(now, None);
         }
         let documents = course.rebuilds.documents();
-        if self.board.read().left_out != documents {
-            self.board.update(|status| status.left_out = documents);
-            self.announce(course, &BTreeSet::new()).await;
+        let mut is_new = false;
+        self.board.update(|status| {
+            is_new = status.left_out != documents;
+            status.left_out = documents;
+        });
+        if is_new {
+            self.announce(course).await;
         }
     }
 }

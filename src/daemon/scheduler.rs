@@ -7,12 +7,14 @@
 //! It never gives up. What only a person can cure is tried less and less often, and at once when
 //! something says that it may be cured.
 
+mod step;
 mod touched;
 
 use std::time::Duration;
 
 use cogzy_engine::model::VaultPath;
-use cogzy_engine::sync::{Ask, WHOLE_LISTING};
+use cogzy_engine::sync::{Ask, Probed, WHOLE_LISTING};
+pub use step::{CycleOutcome, Next};
 use touched::Touched;
 
 /// The timing of cycles.
@@ -57,46 +59,12 @@ const CYCLE_UNASKED: Duration = Duration::from_secs(120);
 /// The longest wait where probes are answered and cycles still find the remote out of reach: it
 /// asks for less traffic.
 const MAX_OFFLINE_WAIT: Duration = Duration::from_secs(60);
+/// The longest wait that a remote can ask for.
+const MAX_ASKED: Duration = Duration::from_secs(60 * 60);
 /// The longest wait for items that do not settle; a hint of the watcher comes sooner.
 const MAX_AGAIN: Duration = Duration::from_secs(30);
 /// The share of a wait that is drawn at random, so that devices do not come back in step.
 const JITTER: f64 = 0.2;
-
-/// The end of a cycle.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CycleOutcome {
-    /// It succeeded.
-    Done {
-        /// True if something was sent or fetched.
-        moved: bool,
-        /// True if something was sent.
-        sent: bool,
-        /// True if some items were busy or not settled, and need another look after the settle
-        /// window.
-        again: bool,
-    },
-    /// The remote is out of reach: a state, not a failure.
-    Offline,
-    /// It failed in a way that another try may cure.
-    Failed,
-    /// It failed in a way that only a person can cure.
-    Permanent,
-}
-
-/// The next step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
-    /// Run a cycle now.
-    Run(Ask),
-    /// Probe the remote with something cheap, and report whether it was reached.
-    Probe,
-    /// Look at the vault although nothing can be sent, so that clients see the files that wait.
-    Look,
-    /// Do nothing before this moment.
-    Wait(Duration),
-    /// Do nothing until the pause is over.
-    Stopped,
-}
 
 /// The scheduler's state. All times are monotonic, from one clock.
 #[derive(Debug, Clone)]
@@ -121,7 +89,7 @@ pub struct Scheduler {
     /// True if a probe was answered since.
     reached: bool,
     /// The number of cycles in a row that found the remote out of reach although a probe had been
-    /// answered.
+    /// answered, and of answers that ask to slow down.
     rebuffed: u32,
     unasked_at: Duration,
     not_before: Duration,
@@ -218,9 +186,25 @@ impl Scheduler {
     }
 
     /// Notes the end of a probe. `draw` is a random number in `0.0..1.0`.
-    pub fn probed(&mut self, now: Duration, reached: bool, draw: f64) {
-        self.reached = reached;
-        self.not_before = if reached { now } else { now + jittered(PROBE_EVERY, draw) };
+    pub fn probed(&mut self, now: Duration, probed: Probed, draw: f64) {
+        self.reached = probed == Probed::Reached;
+        match probed {
+            Probed::Reached => self.not_before = now,
+            Probed::Throttled(asked) => self.slow_down(now, asked, draw),
+            Probed::Away => self.not_before = now + jittered(PROBE_EVERY, draw),
+        }
+    }
+
+    /// Waits before the next probe, as long as the remote has asked for, and longer each time.
+    fn slow_down(&mut self, now: Duration, asked: Option<Duration>, draw: f64) {
+        self.rebuffed = self.rebuffed.saturating_add(1);
+        let asked = asked.unwrap_or_default().min(MAX_ASKED);
+        self.not_before = now + asked.max(jittered(self.wait_offline(), draw));
+        self.unasked_at = self.unasked_at.max(self.not_before);
+    }
+
+    fn wait_offline(&self) -> Duration {
+        PROBE_EVERY.saturating_mul(2_u32.saturating_pow(self.rebuffed)).min(MAX_OFFLINE_WAIT)
     }
 
     /// The time of the next scan, if nothing happens.
@@ -292,9 +276,12 @@ impl Scheduler {
                 self.rebuffed = if self.reached { self.rebuffed.saturating_add(1) } else { 0 };
                 (self.offline, self.reached) = (true, false);
                 self.unasked_at = now + CYCLE_UNASKED;
-                let wait =
-                    PROBE_EVERY.saturating_mul(2_u32.saturating_pow(self.rebuffed)).min(MAX_OFFLINE_WAIT);
-                self.not_before = now + jittered(wait, draw);
+                self.not_before = now + jittered(self.wait_offline(), draw);
+            }
+            CycleOutcome::Throttled(asked) => {
+                (self.offline, self.reached) = (true, false);
+                self.unasked_at = now + CYCLE_UNASKED;
+                self.slow_down(now, asked, draw);
             }
             CycleOutcome::Failed | CycleOutcome::Permanent => {
                 self.online();

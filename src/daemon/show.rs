@@ -8,25 +8,24 @@ use crate::daemon::scheduler::{CycleOutcome, Next};
 use cogzy_client::documents::{
     AsideDocument, ContentDocument, ErrorDocument, HoldDocument, Problem, State, SyncDocument, holds, moment,
 };
-use cogzy_engine::sync::Ask;
-use cogzy_engine::sync::{Report, SyncError, Trouble, Weight};
+use cogzy_engine::sync::{Amount, Ask, Report, SyncError, Trouble, Weight};
 
 /// The time after which a busy path is wrong, and not only slow.
 const BUSY_TOO_LONG: Duration = Duration::from_secs(600);
 
 impl Daemon {
     /// Brings the outbox up to date after a cycle. Returns the paths whose trouble should go away
-    /// by itself.
+    /// by itself. None where the troubles on the board stay as they are.
     pub(super) fn note_waiting(
         &self,
         course: &mut Course,
         result: &Result<Report, SyncError>,
         now: Duration,
-    ) -> BTreeSet<String> {
+    ) -> Option<BTreeSet<String>> {
         let now_ms = self.clock.now_ms();
         let troubles = match result {
             // A poll that found nothing new has not looked at the vault.
-            Ok(report) if report.standing.is_none() => return BTreeSet::new(),
+            Ok(report) if report.standing.is_none() => return None,
             Ok(report) => report.problems.as_slice(),
             Err(_) => &[],
         };
@@ -55,7 +54,7 @@ impl Daemon {
             Weight::Invalid => true,
             _ => false,
         });
-        passing.map(|trouble| trouble.path.clone()).collect()
+        result.as_ref().ok().map(|_| passing.map(|trouble| trouble.path.clone()).collect())
     }
 
     /// Puts the end of a cycle on the board, and returns the answer for the client that asked for
@@ -106,6 +105,7 @@ impl Daemon {
             status.left_out = course.rebuilds.documents();
             status.generation = report.generation;
             status.remote_generation = report.generation;
+            status.pending.down = report.standing.map_or_else(Amount::default, |standing| standing.coming);
             status.last_sync = Some(moment(now_ms));
             status.aside = AsideDocument::of(&report.aside);
             match report.standing {
@@ -170,7 +170,7 @@ impl Daemon {
             status.pending.up = self.engine.unsent_amount();
             status.state = match () {
                 () if course.paused.is_some() => State::Paused,
-                () if outcome == CycleOutcome::Offline => State::Offline,
+                () if outcome.is_offline() => State::Offline,
                 () => State::Error,
             };
             self.heart.says(&format!("{}: {error}", status.state));

@@ -11,19 +11,26 @@ const ASLEEP: Duration = Duration::from_secs(10);
 pub(super) struct Sleep {
     then_ms: u64,
     then: Duration,
+    times: u32,
 }
 
 impl Sleep {
     pub(super) const fn new(now_ms: u64, now: Duration) -> Self {
-        Self { then_ms: now_ms, then: now }
+        Self { then_ms: now_ms, then: now, times: 0 }
+    }
+
+    /// The number of times that the machine was asleep.
+    pub(super) const fn times(&self) -> u32 {
+        self.times
     }
 
     /// True if the machine was asleep since the last look.
     pub(super) fn slept(&mut self, now_ms: u64, now: Duration) -> bool {
-        let before = std::mem::replace(self, Self::new(now_ms, now));
+        let before = std::mem::replace(self, Self { times: self.times, ..Self::new(now_ms, now) });
         let wall = Duration::from_millis(now_ms.saturating_sub(before.then_ms));
         let slept = wall > now.saturating_sub(before.then) + ASLEEP;
         if slept {
+            self.times = self.times.saturating_add(1);
             tracing::info!(slept_s = wall.as_secs(), "the machine was asleep");
         }
         slept

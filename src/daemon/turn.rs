@@ -11,8 +11,10 @@ use crate::control::board::Board;
 use crate::control::events::Events;
 use crate::memory;
 use cogzy_client::documents::{Problem, SyncDocument};
+use cogzy_engine::log::LogError;
 use cogzy_engine::model::VaultPath;
-use cogzy_engine::sync::{Advice, Interrupt, Progress, Report, Request, SyncError, Watcher};
+use cogzy_engine::remote::{RemoteError, RemoteErrorKind};
+use cogzy_engine::sync::{Advice, Amount, Interrupt, Progress, Report, Request, SyncError, Watcher};
 
 impl Daemon {
     /// Runs one cycle, and hands its news to the scheduler, the board and the subscribers. With
@@ -26,6 +28,7 @@ impl Daemon {
         settle: bool,
     ) -> Result<SyncDocument, Problem> {
         let (started, whole) = (self.clock.monotonic(), places.is_none());
+        let slept = course.sleep.times();
         self.heart.works();
         let (watcher, interrupt) = (self.watcher(), Interrupt::new(self.interrupt.subscribe()));
         self.engine.heed(interrupt.clone());
@@ -63,13 +66,18 @@ impl Daemon {
         let outcome = outcome(&result);
         let now = self.clock.monotonic();
         course.scheduler.ended(started, now, request.ask, outcome, self.entropy.unit());
-        if let Ok(report) = &result {
-            show::log(report, now.saturating_sub(started));
+        match &result {
+            Ok(report) => show::log(report, now.saturating_sub(started)),
+            // One that lay in a sleep fails of that, and the next one begins at once.
+            Err(_) if course.sleep.times() != slept => course.alarm.wakes(),
+            Err(_) => course.alarm.fails(),
         }
-        let passing = self.note_waiting(course, &result, now);
+        if let Some(passing) = self.note_waiting(course, &result, now) {
+            course.passing = passing;
+        }
         let answer = self.show(course, request.ask, outcome, now, result);
         self.take_all(late, course);
-        self.announce(course, &passing).await;
+        self.announce(course).await;
         if whole {
             // A look at everything needs much that nothing else does.
             memory::give_back();
@@ -78,9 +86,9 @@ impl Daemon {
     }
 
     /// Announces the news, and starts the hooks for it.
-    pub(super) async fn announce(&mut self, course: &mut Course, passing: &BTreeSet<String>) {
+    pub(super) async fn announce(&mut self, course: &mut Course) {
         let status = self.board.read();
-        let told = course.announcer.cycle(&mut self.engine, &status, passing).await;
+        let told = course.announcer.cycle(&mut self.engine, &status, &course.passing).await;
         course.hooks.hear(&told);
     }
 
@@ -104,6 +112,13 @@ impl Watcher for CycleWatcher {
             self.events.progress(shown);
         }
     }
+
+    fn surveyed(&self, generation: u64, coming: Amount) {
+        self.board.update(|status| {
+            status.remote_generation = generation;
+            status.pending.down = coming;
+        });
+    }
 }
 
 fn outcome(result: &Result<Report, SyncError>) -> CycleOutcome {
@@ -113,6 +128,10 @@ fn outcome(result: &Result<Report, SyncError>) -> CycleOutcome {
             sent: report.pushed + report.deleted_remote + report.conflicts.len() > 0,
             again: report.again(),
         },
+        Err(SyncError::Log(LogError::Remote(RemoteError {
+            kind: RemoteErrorKind::Throttled { retry_after },
+            ..
+        }))) => CycleOutcome::Throttled(*retry_after),
         Err(error) => match error.advice() {
             Advice::Offline => CycleOutcome::Offline,
             // A disk may be mounted, a bucket may be put right: the daemon tries for ever, and

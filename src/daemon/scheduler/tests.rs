@@ -231,13 +231,13 @@ fn being_offline_uses_up_no_attempts() {
         assert!(scheduler.offline() && scheduler.failures() == 0);
         now = wait(&scheduler, now);
         assert_eq!(scheduler.next_try(now), Next::Probe);
-        scheduler.probed(now, false, 0.5);
+        scheduler.probed(now, Probed::Away, 0.5);
         now = wait(&scheduler, now);
         assert_eq!(scheduler.next_try(now), Next::Probe);
     }
     assert!(matches!(scheduler.next(now + secs(120)), Next::Run(_)), "a network may be too slow for a probe");
     assert!(now < secs(100 + 1000 * 5), "an offline remote must be probed often, so that it is left at once");
-    scheduler.probed(now, true, 0.5);
+    scheduler.probed(now, Probed::Reached, 0.5);
     assert!(matches!(scheduler.next(now), Next::Run(Ask { scan: true, .. })));
 }
 
@@ -249,13 +249,39 @@ fn a_remote_that_answers_probes_and_fails_cycles_is_asked_less_and_less() {
         let until = wait(&scheduler, now);
         waits.push((until - now).as_secs());
         now = until;
-        scheduler.probed(now, true, 0.5);
+        scheduler.probed(now, Probed::Reached, 0.5);
         assert!(matches!(scheduler.next(now), Next::Run(_)));
     }
     assert_eq!(waits, [2, 4, 8, 16, 32, 60, 60, 60]);
     scheduler.ended(now, now, WHOLE, QUIET, 0.5);
     scheduler.ended(now, now, WHOLE, CycleOutcome::Offline, 0.5);
     assert_eq!(wait(&scheduler, now), now + secs(2), "a cycle that went through makes it new");
+}
+
+#[test]
+fn a_remote_that_asks_to_slow_down_is_asked_less_and_less_and_not_before_it_wants_to_be() {
+    let (mut scheduler, mut now, mut waits) = (started(), secs(100), Vec::new());
+    scheduler.ended(now, now, WHOLE, CycleOutcome::Throttled(None), 0.5);
+    assert!(scheduler.offline() && scheduler.failures() == 0);
+    while !matches!(scheduler.next_try(now), Next::Run(_)) {
+        let until = wait(&scheduler, now);
+        waits.push((until - now).as_secs());
+        now = until;
+        if scheduler.next_try(now) == Next::Probe {
+            scheduler.probed(now, Probed::Throttled(None), 0.5);
+        }
+    }
+    assert_eq!(waits, [4, 8, 16, 32, 60], "the probe may be what it does not want");
+    scheduler.ended(now, now, WHOLE, CycleOutcome::Throttled(Some(secs(900))), 0.5);
+    assert_eq!(wait(&scheduler, now), now + secs(900));
+    assert!(matches!(scheduler.next_try(now + secs(900)), Next::Run(_)));
+    scheduler.ended(now, now, WHOLE, CycleOutcome::Throttled(Some(secs(1 << 40))), 0.5);
+    assert_eq!(wait(&scheduler, now), now + secs(3600), "no store can stop it for ever");
+    scheduler.ended(now, now, WHOLE, CycleOutcome::Offline, 0.5);
+    scheduler.probed(now, Probed::Throttled(Some(secs(300))), 0.5);
+    assert_eq!(wait(&scheduler, now), now + secs(300));
+    scheduler.retry(now);
+    assert!(matches!(scheduler.next(now), Next::Run(_)), "its user asks for it");
 }
 
 #[test]
@@ -321,7 +347,7 @@ fn a_save_while_nothing_can_be_sent_is_looked_at_when_it_has_settled() {
         let mut scheduler = started();
         scheduler.ended(secs(60), secs(60), Ask::default(), hindered, 0.5);
         scheduler.touch(secs(61), None);
-        scheduler.probed(secs(62), false, 0.5);
+        scheduler.probed(secs(62), Probed::Away, 0.5);
         assert_eq!(scheduler.next(secs(62)), Next::Wait(secs(63)));
         assert_eq!(scheduler.next(secs(63)), Next::Look);
         scheduler.looked(secs(63), false);
@@ -332,7 +358,7 @@ fn a_save_while_nothing_can_be_sent_is_looked_at_when_it_has_settled() {
             Next::Wait(secs(73)),
             "a batch interval after the last one"
         );
-        scheduler.probed(secs(70), true, 0.5);
+        scheduler.probed(secs(70), Probed::Reached, 0.5);
         scheduler.ended(secs(90), secs(90), WHOLE, QUIET, 0.5);
         assert_eq!(scheduler.next_look(secs(91)), Next::Stopped, "the cycle has seen it");
     }

@@ -235,6 +235,16 @@ impl Log {
         self.commits(keys).await
     }
 
+    /// True if `key` is known once everything is read that `head` builds on. One of another remote
+    /// is not.
+    ///
+    /// # Errors
+    /// Errors of the remote, for commits that are not in the cache.
+    pub async fn reaches(&mut self, head: CommitKey, key: CommitKey) -> Result<bool, LogError> {
+        self.learn(head).await?;
+        Ok(self.graph.contains(key))
+    }
+
     /// Commits of [`super::Graph::since`], the oldest first.
     ///
     /// # Errors

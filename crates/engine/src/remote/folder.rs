@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 
 use super::url::folder_url;
 use super::{Capabilities, Object, Page, Probe, Remote, RemoteError, RemoteErrorKind, Span};
@@ -36,6 +37,9 @@ const TEMPORARY: &str = ".cogzy-tmp-";
 pub struct FolderRemote {
     root: PathBuf,
     entropy: Arc<dyn Entropy>,
+    /// Turn of a listing. A disk that is asleep keeps the thread of each one that is given up, and
+    /// there are only so many.
+    listing: Arc<Semaphore>,
 }
 
 impl FolderRemote {
@@ -44,7 +48,7 @@ impl FolderRemote {
     /// # Errors
     /// `Unplugged` if the folder or its marker is missing.
     pub async fn open(root: &Path, entropy: Arc<dyn Entropy>) -> Result<Self, RemoteError> {
-        let remote = Self { root: root.to_owned(), entropy };
+        let remote = Self::at(root, entropy);
         remote.blocking("open", "", Self::check_root).await?;
         Ok(remote)
     }
@@ -53,7 +57,7 @@ impl FolderRemote {
     /// call fails with `NoSuchBucket`.
     #[must_use]
     pub fn at(root: &Path, entropy: Arc<dyn Entropy>) -> Self {
-        Self { root: root.to_owned(), entropy }
+        Self { root: root.to_owned(), entropy, listing: Arc::new(Semaphore::new(1)) }
     }
 
     /// Path of the file that is there while the remote in `root` is.
@@ -68,7 +72,7 @@ impl FolderRemote {
     /// # Errors
     /// Errors of the file system.
     pub async fn create(root: &Path, entropy: Arc<dyn Entropy>) -> Result<Self, RemoteError> {
-        let remote = Self { root: root.to_owned(), entropy };
+        let remote = Self::at(root, entropy);
         remote
             .blocking("open", "", |remote| {
                 RealFs.create_dir_all(&remote.root)?;
@@ -259,7 +263,13 @@ impl Remote for FolderRemote {
 
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, RemoteError> {
         let (own, after) = (prefix.to_owned(), after.map(str::to_owned));
-        self.blocking("list", prefix, move |remote| list::page(&remote.root, &own, after.as_deref())).await
+        // It ends with the thread, also where nobody waits for that any more.
+        let turn = Arc::clone(&self.listing).acquire_owned().await;
+        let list = move |remote: &Self| {
+            let _turn = turn;
+            list::page(&remote.root, &own, after.as_deref())
+        };
+        self.blocking("list", prefix, list).await
     }
 
     async fn delete(&self, key: &str) -> Result<(), RemoteError> {

@@ -65,7 +65,7 @@ pub use recovery::{
 };
 pub use refusal::Refusal;
 pub use report::{About, Amount, Noted, Report, Standing, Trouble, Weight};
-pub use standing::{Changes, Glance, LastKnown, MemoryChanges, Moved, News, Since, SinceError};
+pub use standing::{Changes, Glance, LastKnown, MemoryChanges, Moved, News, Probed, Since, SinceError};
 pub use upkeep::{Fault, Lost, Objects, PRUNED, PruneRun, Pruned, Repaired, Retention, Verified};
 
 pub use crate::log::{Aside, Past, devices};

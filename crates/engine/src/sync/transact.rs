@@ -245,7 +245,7 @@ impl Context {
                 let stat = self.fs().lstat(&path).ok()?;
                 Some((u64::try_from(stat.mtime_ms()).ok()?, path))
             };
-            // What was not wholly sent yet goes as one by what its record says.
+            // The record of a transaction says what goes as one until all of it is sent.
             let bound = self.names_in(&self.layout.together())?;
             for path in outlived(records.into_iter().filter_map(touched).collect(), &bound, now) {
                 self.fs().remove_file(&path).at("remove", &path)?;

@@ -3,8 +3,8 @@
 //! The syncing program holds `sync/lock`. `sync/apply.lock` is held while visible files are
 //! renamed, and other programs take it shared while they open their files. Programs that keep
 //! reading leave no instant without a reader, so each passes `sync/apply.wait` first, which who
-//! waits for the apply lock holds ([`ApplyTurn`]). The `hold` command takes `sync/hold.lock` shared while its command runs. Whoever looks again at displaced files holds
-//! `sync/trash.lock`.
+//! waits for the apply lock holds ([`ApplyTurn`]). The `hold` command takes `sync/hold.lock` shared
+//! while its command runs. Whoever looks again at displaced files holds `sync/trash.lock`.
 //!
 //! All are `flock`s. The system releases them when the holder dies, so a crash leaves only a file
 //! behind. A simulated disk has no other programs ([`Fs::is_shared`]).

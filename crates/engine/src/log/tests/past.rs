@@ -1,7 +1,7 @@
 //! History of the log.
 
 use super::*;
-use crate::model::{Conflict, Item, Keep, Kept, Resolution};
+use crate::model::{CommitId, Conflict, Item, Keep, Kept, Resolution};
 
 fn at(wall_ms: u64, parent: Option<CommitKey>, device: u8, changes: &[(&str, Option<&str>)]) -> Commit {
     let mut commit = plain(parent, device, changes);
@@ -104,6 +104,8 @@ async fn news_are_the_commits_outside_the_known_past() {
     assert_eq!(news(last, Some(left)).await, [right, merge, last]);
     assert_eq!(news(last, Some(last)).await, []);
     assert_eq!(news(right, Some(left)).await, [right]);
+    let other = CommitKey { seq: root.seq, id: CommitId::from_bytes([9; 32]) };
+    assert!(log.reaches(last, root).await.unwrap() && !log.reaches(last, other).await.unwrap());
     let since = log.since(last, last.seq - 1).await.unwrap();
     assert_eq!(since.iter().map(|(key, _)| *key).collect::<Vec<_>>(), [last]);
     assert_eq!(since[0].1.changes.len(), 2);

@@ -128,7 +128,7 @@ async fn a_failed_put_leaves_no_file_and_names_the_cause() {
 
 #[test]
 fn disk_errors_have_their_kinds() {
-    let remote = FolderRemote { root: PathBuf::from("/r"), entropy: entropy() };
+    let remote = FolderRemote::at(Path::new("/r"), entropy());
     for (error, kind) in [
         (io::ErrorKind::StorageFull, RemoteErrorKind::QuotaExceeded),
         (io::ErrorKind::QuotaExceeded, RemoteErrorKind::QuotaExceeded),
@@ -171,4 +171,18 @@ proptest! {
             assert_eq!(listed, wanted);
         });
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_that_hangs_keeps_one_thread_however_often_it_is_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let remote = FolderRemote::create(folder.path(), entropy()).await.unwrap();
+    // Stands for the thread of a listing on a disk that is asleep.
+    let hanging = Arc::clone(&remote.listing).acquire_owned().await.unwrap();
+    for _ in 0..3 {
+        let asked = remote.list("commits/", None);
+        assert!(tokio::time::timeout(std::time::Duration::from_secs(5), asked).await.is_err());
+    }
+    drop(hanging);
+    assert!(remote.list("commits/", None).await.is_ok());
 }

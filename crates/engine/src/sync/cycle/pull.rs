@@ -93,7 +93,7 @@ impl Session<'_> {
         }
         blocking(|| self.note_brought(incoming, &items, &wanted, &stage))?;
         let lock = match self.context.apply_lock().await {
-            // What is to be sent goes on without them.
+            // They wait, and the cycle goes on with what is to be sent.
             Err(error @ SyncError::Reading) if !incoming.finish => {
                 items.iter().for_each(|item| self.report.wait(&item.item, error.to_string()));
                 stage.discard()?;

@@ -48,7 +48,8 @@ pub struct Changes {
 }
 
 impl Engine {
-    /// Commits agreed since `known`.
+    /// Commits agreed since `known`. If that is of another remote, only the newest: the history of
+    /// a remote that was joined is no news.
     ///
     /// # Errors
     /// See [`SyncError`].
@@ -57,7 +58,12 @@ impl Engine {
         let Some(head) = agreed.filter(|_| agreed != known) else {
             return Ok(News { agreed, commits: Vec::new() });
         };
-        let commits = self.session(&Unwatched).await?.log.news(head, known).await?;
+        let session = self.session(&Unwatched).await?;
+        let is_ours = match known {
+            Some(known) => session.log.reaches(head, known).await?,
+            None => false,
+        };
+        let commits = session.log.news(head, known.filter(|_| is_ours)).await?;
         Ok(News { agreed, commits })
     }
 

@@ -14,5 +14,6 @@ mod version;
 
 pub use changes::{Changes, Moved, News};
 pub(crate) use outbox::Unsent;
+pub use probe::Probed;
 pub use since::{MemoryChanges, Since, SinceError};
 pub use status::{Glance, LastKnown};

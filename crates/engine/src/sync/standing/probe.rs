@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::fs::found;
 use crate::model::VaultPath;
+use crate::remote::{RemoteError, RemoteErrorKind};
 use crate::state::Paused;
 use crate::sync::{Engine, SyncError};
 
@@ -15,17 +16,31 @@ const PROBE_PATIENCE: Duration = Duration::from_secs(5);
 /// A key after every commit: a listing from there on is short.
 const BEHIND_ALL: &str = "commits/9999999999999999-~";
 
+/// Result of a probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probed {
+    /// The remote answers, whatever it says.
+    Reached,
+    /// It asks to slow down, perhaps for this long.
+    Throttled(Option<Duration>),
+    /// It gives no answer.
+    Away,
+}
+
 impl Engine {
-    /// True if the remote answers at all, whatever it says: one short listing.
-    pub async fn probe(&self) -> bool {
+    /// Asks the remote for one short listing.
+    pub async fn probe(&self) -> Probed {
         let asked = self.context.ports.remote.list("commits/", Some(BEHIND_ALL));
         match tokio::time::timeout(PROBE_PATIENCE, asked).await {
-            Ok(Ok(_)) => true,
-            Ok(Err(error)) => !error.kind.offline(),
+            Ok(Err(RemoteError { kind: RemoteErrorKind::Throttled { retry_after }, .. })) => {
+                Probed::Throttled(retry_after)
+            }
+            Ok(Err(error)) if error.kind.offline() => Probed::Away,
+            Ok(_) => Probed::Reached,
             Err(_) => {
                 // The connection may have died without a word.
                 self.renew_remote();
-                false
+                Probed::Away
             }
         }
     }
