@@ -37,10 +37,14 @@ pub struct Args {
 /// If the events cannot be read; with `--follow`, if no daemon runs.
 pub fn run(app: &App, args: &Args, output: &mut Output) -> Result<Exit, Failure> {
     let layout = app.vault()?;
+    let database = Database::open_beside(Arc::<RootedFs>::clone(app.disk()), &layout.cache_db());
     if args.follow {
-        return runtime()?.block_on(go_on(app, args.since, output));
+        // Without a number, a stream that ends before its first event would be gone on with later.
+        let newest = || database.ok()?.newest_event().ok();
+        let since = args.since.or_else(newest);
+        return runtime()?.block_on(go_on(app, since, output));
     }
-    let database = Arc::new(Database::open_beside(Arc::<RootedFs>::clone(app.disk()), &layout.cache_db())?);
+    let database = Arc::new(database?);
     let newest = database.newest_event()?;
     let since = args.since.unwrap_or_else(|| newest.saturating_sub(NEWEST));
     let events = documents(database.events_after(since, usize::MAX)?);
@@ -96,6 +100,7 @@ pub fn words(event: &EventDocument) -> String {
         }
         EventBody::State { state, was } => format!("{was} -> {state}"),
         EventBody::LeftOut(document) => left_out(document),
+        EventBody::Unknown => "of a kind that this version does not know".to_owned(),
         EventBody::Progress { progress } => {
             let progress = progress.progress;
             format!("{} {}/{}", progress.phase, progress.files_done, progress.files_total)

@@ -96,6 +96,9 @@ impl From<ClientError> for Failure {
                 Self::new(exit, problem.detail).next(problem.next)
             }
             error @ ClientError::Broken(_) => Self::new(Exit::Internal, error).next("cogzy-vault status"),
+            error @ ClientError::Silent => Self::new(Exit::Internal, error).next(
+                "if it was stopped (Ctrl-Z), let it go on; else end it and start it again: `cogzy-vault service stop`, then `cogzy-vault service start`",
+            ),
             error @ ClientError::TooLong(_) => Self::new(Exit::Usage, error)
                 .next("use a shorter path: `--socket PATH` for the daemon and for each command, or `COGZY_VAULT_SOCKET`"),
         }

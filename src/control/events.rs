@@ -1,7 +1,7 @@
 //! Events: they are kept first, then sent to all subscribers.
 //!
-//! No subscriber is waited for. Each has a queue; if it runs over, its stream ends, and the client
-//! comes back with the number of the last event it has seen and reads the rest from the kept ones.
+//! No subscriber is waited for. Each has a queue; one whose queue has run over reads the rest from
+//! the kept events. Progress that it has missed is not told again.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ use cogzy_client::documents::{EventBody, EventDocument, ProgressDocument, moment
 use cogzy_engine::clock::Clock;
 use cogzy_engine::state::{EventLog, StoredEvent};
 
-/// The largest number of events that a subscriber may be behind.
+/// The largest number of events that wait in memory for a subscriber.
 const QUEUE: usize = 256;
 /// The number of kept events that are read at once.
 const PAGE: usize = 200;
@@ -129,7 +129,7 @@ impl Events {
 #[must_use]
 pub fn documents(stored: Vec<StoredEvent>) -> Vec<EventDocument> {
     let document = |event: StoredEvent| {
-        let body = serde_json::from_str(&event.body).ok()?;
+        let body = serde_json::from_str(&event.body).ok().filter(|body| *body != EventBody::Unknown)?;
         Some(EventDocument { id: Some(event.id), at: moment(event.at_ms), body })
     };
     stored.into_iter().filter_map(document).collect()
@@ -146,7 +146,7 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// The next event; none when the subscriber was too slow, or the daemon ends.
+    /// The next event; none when the daemon ends.
     pub async fn next(&mut self) -> Option<EventDocument> {
         loop {
             if let Some(event) = self.kept.pop_front() {
@@ -169,8 +169,8 @@ impl Subscription {
                     None => return Some(event.as_ref().clone()),
                 },
                 Err(RecvError::Lagged(behind)) => {
-                    tracing::info!(behind, "a subscriber was too slow and is cut off");
-                    return None;
+                    tracing::debug!(behind, "a subscriber goes on with the kept events");
+                    self.catching_up = true;
                 }
                 Err(RecvError::Closed) => return None,
             }
@@ -216,7 +216,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn a_subscriber_that_is_too_slow_is_cut_off_and_can_come_back() {
+    async fn a_subscriber_whose_queue_has_run_over_reads_the_rest_from_the_kept_events() {
         let folder = tempfile::tempdir().unwrap();
         let events = events(folder.path());
         events.publish(some(1), &[]).unwrap();
@@ -225,8 +225,14 @@ pub(super) mod tests {
         let waits = tokio::time::timeout(Duration::from_millis(1), slow.next()).await;
         assert!(waits.is_err(), "it is up to date");
         events.publish(some(1000), &[]).unwrap();
-        assert_eq!(slow.next().await, None);
-        let mut again = events.subscribe(1);
-        assert_eq!(again.next().await.unwrap().id, Some(2));
+        let mut seen = Vec::new();
+        for _ in 2..=1001 {
+            seen.push(slow.next().await.unwrap().id.unwrap());
+        }
+        events.publish(some(1), &[]).unwrap();
+        seen.push(slow.next().await.unwrap().id.unwrap());
+        assert_eq!(seen, (2..=1002).collect::<Vec<_>>());
+        let waits = tokio::time::timeout(Duration::from_millis(1), slow.next()).await;
+        assert!(waits.is_err(), "none is told twice");
     }
 }

@@ -17,6 +17,8 @@ use cogzy_engine::sync::{Clash, Engine};
 
 /// The largest number of paths that a change names.
 const MAX_PATHS: usize = 100;
+/// The largest number of new errors that are announced one by one after a cycle.
+const MAX_ERRORS: usize = 100;
 /// Key of the last announced commit.
 const COMMIT: &str = "told-commit";
 /// Key of the holds and errors that were announced and are still there.
@@ -157,12 +159,22 @@ impl Announcer {
             let passes = error.path.as_ref().is_some_and(|path| passing.contains(path));
             !passes && (error.alarm || status.state != State::Offline)
         };
+        let mut new = 0;
         for error in status.errors.iter().filter(told) {
             let key = format!("error {} {}", error.path.as_deref().unwrap_or_default(), error.message);
             if !self.open.contains(&key) && !open.contains(&key) {
-                bodies.push(EventBody::Error { error: error.clone() });
+                new += 1;
+                if new <= MAX_ERRORS {
+                    bodies.push(EventBody::Error { error: error.clone() });
+                }
             }
             open.insert(key);
+        }
+        if new > MAX_ERRORS {
+            // A hook for each of them, and all kept events pushed out, would help nobody.
+            let message = format!("{} more paths are not synced", new - MAX_ERRORS);
+            let error = ErrorDocument::of(&message, "`cogzy-vault status --json` names them");
+            bodies.push(EventBody::Error { error });
         }
         open
     }

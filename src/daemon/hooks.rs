@@ -43,7 +43,8 @@ impl Hooks {
             EventBody::Change(_)
             | EventBody::State { .. }
             | EventBody::LeftOut(_)
-            | EventBody::Progress { .. } => &[],
+            | EventBody::Progress { .. }
+            | EventBody::Unknown => &[],
         }
     }
 

@@ -1,7 +1,10 @@
 //! Events and changes, as programs beside the daemon see them.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use cogzy_engine::fs::RealFs;
+use cogzy_engine::state::Database;
 use cogzy_testkit::fresh_folder;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -196,4 +199,55 @@ async fn what_has_moved_since_a_generation_is_told_page_by_page() {
     assert_eq!((pages, seen), (6, paths.iter().map(|&path| path.to_owned()).collect()));
     let newest = one.good(&["changes", "--since", &now.to_string(), "--json"]).await.json();
     assert_eq!(newest["changes"], serde_json::json!([]));
+}
+
+/// The kept events of a kind, after number `since`.
+async fn kept(machine: &Machine, since: u64, kind: &str) -> Vec<Value> {
+    let all = machine.good(&["events", "--since", &since.to_string(), "--json"]).await.json();
+    all["events"].as_array().unwrap().iter().filter(|event| event["event"] == kind).cloned().collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_history_of_a_remote_that_is_joined_is_no_news() {
+    let folder = fresh_folder();
+    let [mut one, mut two] = ["one", "two"].map(|name| hurried(folder.path(), name));
+    let other = folder.path().canonicalize().unwrap().join("other");
+    two.set("COGZY_VAULT__REMOTE", format!("file://{}", other.display()));
+    for machine in [&one, &two] {
+        machine.good(&["init"]).await;
+    }
+    one.write("traces/one.json", "of the first remote");
+    let daemon = Daemon::start(&one).await;
+    Follower::of(&one, 0).change_of("traces/one.json").await;
+    assert_eq!(daemon.terminate().await.0, Some(0));
+    for round in 0..6 {
+        two.write("traces/two.json", format!("round {round}"));
+        two.sync().await;
+    }
+    one.set("COGZY_VAULT__REMOTE", format!("file://{}", other.display()));
+    one.good(&["init", "--join"]).await;
+    let last = one.good(&["events", "--json"]).await.json()["newest"].as_u64().unwrap();
+    one.write("traces/later.json", "of the other remote");
+    let daemon = Daemon::start(&one).await;
+    let mut follower = Follower::of(&one, last);
+    follower.change_of("traces/later.json").await;
+    let changes = kept(&one, last, "change").await;
+    assert!(changes.len() <= 3, "{changes:#?}");
+    assert_eq!(daemon.terminate().await.0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_was_off_for_days_raises_no_alarm_before_it_has_tried() {
+    let folder = fresh_folder();
+    let one = hurried(folder.path(), "one");
+    one.good(&["init"]).await;
+    one.write("traces/a.json", "a");
+    one.sync().await;
+    let database = Database::open(Arc::new(RealFs), &one.root.join("sync/cache.db")).unwrap();
+    database.note("success", 1_000_000).unwrap();
+    drop(database);
+    let daemon = Daemon::start(&one).await;
+    socket::until_state(&one, "in-sync").await;
+    assert_eq!(daemon.terminate().await.0, Some(0));
+    assert_eq!(kept(&one, 0, "error").await, [] as [Value; 0]);
 }

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 
 use crate::documents::EventDocument;
-use crate::socket::{ClientError, connect};
+use crate::socket::{ClientError, connect, refusal};
 
 /// The longest event, in bytes.
 const MAX_EVENT: usize = 1 << 20;
@@ -36,7 +36,11 @@ pub async fn follow(
     let request = request.body(Empty::<Bytes>::new()).map_err(ClientError::broken)?;
     let response = sender.send_request(request).await.map_err(ClientError::broken)?;
     if response.status() != StatusCode::OK {
-        return Err(ClientError::broken(format!("it answered {}", response.status())));
+        let status = response.status();
+        let body = Limited::new(response.into_body(), MAX_EVENT).collect().await;
+        let body = body.map_err(ClientError::broken)?.to_bytes();
+        pump.abort();
+        return Err(refusal(status, &body));
     }
     let (mut body, mut lines, mut last) = (response.into_body(), Lines::default(), since);
     while let Some(frame) = body.frame().await {
@@ -80,6 +84,7 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::documents::EventBody;
 
     #[test]
     fn events_are_put_together_from_any_pieces() {
@@ -94,5 +99,12 @@ mod tests {
                 pieces.flat_map(|piece| lines.take(piece).unwrap()).map(|event| event.id).collect();
             assert_eq!(ids, [Some(7), Some(8)], "in pieces of {size}");
         }
+    }
+
+    #[test]
+    fn a_kind_of_event_from_a_newer_daemon_ends_no_stream() {
+        let text = "data: {\"id\":9,\"at\":\"x\",\"event\":\"merge\",\"entries\":{\"here\":1}}\n";
+        let events = Lines::default().take(text.as_bytes()).unwrap();
+        assert_eq!((events[0].id, &events[0].body), (Some(9), &EventBody::Unknown));
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -20,6 +21,11 @@ use cogzy_engine::vault::FileLock;
 /// The longest answer, in bytes.
 const MAX_ANSWER: usize = 256 << 20;
 
+/// The resources that the daemon answers at once, whatever it is doing, and the longest wait for
+/// one.
+const AT_ONCE: [&str; 2] = ["/v1/status", "/v1/health"];
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// An error of a request.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -32,6 +38,9 @@ pub enum ClientError {
     /// The connection broke off.
     #[error("the daemon broke off: {0}")]
     Broken(String),
+    /// The daemon takes connections and gives no answer.
+    #[error("the daemon has given no answer for {} seconds: it is stopped, or hangs", PATIENCE.as_secs())]
+    Silent,
     /// No socket can stand at this path.
     #[error(
         "the path of the daemon's socket is too long: {} has {} bytes, the system takes {LONGEST_SOCKET}",
@@ -77,12 +86,17 @@ pub async fn post<T: DeserializeOwned>(
     request(socket, Method::POST, resource, body).await
 }
 
-/// Asks the daemon at `socket` for a document.
+/// Asks the daemon at `socket` for a document. Its status and its health are not waited for longer
+/// than ten seconds.
 ///
 /// # Errors
 /// See [`ClientError`].
 pub async fn get<T: DeserializeOwned>(socket: &Path, resource: &str) -> Result<T, ClientError> {
-    request(socket, Method::GET, resource, Vec::new()).await
+    let asked = request(socket, Method::GET, resource, Vec::new());
+    if !AT_ONCE.contains(&resource) {
+        return asked.await;
+    }
+    tokio::time::timeout(PATIENCE, asked).await.unwrap_or(Err(ClientError::Silent))
 }
 
 /// Asks the daemon at `socket` to do something, and does not wait for the result.
@@ -107,7 +121,7 @@ async fn request<T: DeserializeOwned>(
     Err(refusal(status, &body))
 }
 
-fn refusal(status: StatusCode, body: &[u8]) -> ClientError {
+pub(super) fn refusal(status: StatusCode, body: &[u8]) -> ClientError {
     match serde_json::from_slice(body) {
         Ok(problem) => ClientError::Refused(Box::new(problem)),
         Err(_) => ClientError::Broken(format!("it answered {status}")),
@@ -152,4 +166,28 @@ async fn exchange(
         .to_bytes();
     pump.abort();
     Ok((status, body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::UnixListener;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_daemon_that_hangs_is_not_waited_for_without_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let mut taken = Vec::new();
+        let takes = async {
+            loop {
+                taken.push(listener.accept().await);
+            }
+        };
+        let asked = tokio::select! {
+            asked = get::<serde_json::Value>(&path, "/v1/status") => asked,
+            () = takes => panic!("it takes connections for ever"),
+        };
+        assert!(matches!(asked, Err(ClientError::Silent)), "{asked:?}");
+    }
 }

@@ -13,6 +13,9 @@ use cogzy_client::documents::{
 };
 use cogzy_engine::sync::Amount;
 
+/// The longest lists that are shown whole.
+const HEAD: usize = 20;
+
 /// The words for `status` at `now_ms`, in milliseconds since the Unix epoch.
 pub(super) fn lines(status: &StatusDocument, now_ms: u64) -> Vec<StyledLine> {
     let (alarms, errors): (Vec<_>, Vec<_>) = status.errors.iter().partition(|error| error.alarm);
@@ -48,11 +51,13 @@ pub(super) fn lines(status: &StatusDocument, now_ms: u64) -> Vec<StyledLine> {
     if status.conflicts > 0 && !conflicts_told {
         lines.push(conflicts(status));
     }
-    for hold in &status.holds {
+    for hold in status.holds.iter().take(HEAD) {
         lines.push(StyledLine::toned(Tone::Warning, format!("! held: {}", hold.reason)));
         lines.extend(ways(hold).map(StyledLine::plain));
     }
-    lines.extend(errors.into_iter().flat_map(|error| told(error, now_ms)));
+    lines.extend(others(status.holds.len(), "more held change"));
+    lines.extend(errors.iter().take(HEAD).flat_map(|error| told(error, now_ms)));
+    lines.extend(others(errors.len(), "more path"));
     lines.extend(status.left_out.iter().flat_map(without));
     lines.extend(unwatched(&status.unwatched));
     lines.extend(status.aside.iter().flat_map(|aside| set_aside(aside, now_ms)));
@@ -63,6 +68,13 @@ pub(super) fn lines(status: &StatusDocument, now_ms: u64) -> Vec<StyledLine> {
         status.vault.display()
     )));
     lines
+}
+
+/// The number of those that a long list does not show.
+fn others(all: usize, what: &str) -> Option<StyledLine> {
+    let more = all.checked_sub(HEAD).filter(|more| *more > 0)?;
+    let text = format!("  and {}: `cogzy-vault status --json` lists them", count(more, what));
+    Some(StyledLine::plain(text))
 }
 
 fn told(error: &ErrorDocument, now_ms: u64) -> Vec<StyledLine> {

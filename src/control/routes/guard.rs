@@ -8,6 +8,7 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::problem::problem;
@@ -30,6 +31,8 @@ pub(super) async fn refuse_browsers(request: Request, next: Next) -> Response {
 const ALL_BODIES: usize = 64 << 20;
 /// The longest body that needs no place among these: there are only so many connections.
 const SMALL: usize = 64 << 10;
+/// The longest body that is taken in only to be refused.
+const DRAINED: usize = 64 << 20;
 /// The unit of a place, in bytes.
 const PLACE: usize = 1 << 10;
 
@@ -71,7 +74,12 @@ pub(super) async fn bound_body(State(bounds): State<Bounds>, request: Request, n
     };
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if length.is_some_and(|length| length > most) {
+    if let Some(length) = length.filter(|length| *length > most) {
+        // Who asks first gets the answer first.
+        let asks_first = request.headers().contains_key(header::EXPECT);
+        if length <= DRAINED && !asks_first {
+            drain(request.into_body()).await;
+        }
         return too_long();
     }
     // Before the time is taken: who waits for the others is not slow.
@@ -85,6 +93,15 @@ pub(super) async fn bound_body(State(bounds): State<Bounds>, request: Request, n
                 .into_response()
         }
     }
+}
+
+/// Takes in a body that is too long and forgets it, if it comes in time. Many clients read no
+/// answer before they have sent all: they would see a broken connection.
+async fn drain(body: Body) {
+    let mut pieces = body.into_data_stream();
+    let all = async { while let Some(Ok(_)) = pieces.next().await {} };
+    // The answer is the same if it has not come by then.
+    let _in_time = tokio::time::timeout(BODY_TIMEOUT, all).await;
 }
 
 #[cfg(test)]

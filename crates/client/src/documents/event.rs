@@ -52,6 +52,9 @@ pub enum EventBody {
         /// The progress.
         progress: ProgressDocument,
     },
+    /// A kind that this version does not know. A newer daemon may have more kinds.
+    #[serde(other)]
+    Unknown,
 }
 
 impl EventBody {
@@ -66,6 +69,7 @@ impl EventBody {
             Self::State { .. } => "state",
             Self::LeftOut(_) => "left-out",
             Self::Progress { .. } => "progress",
+            Self::Unknown => "unknown",
         }
     }
 }

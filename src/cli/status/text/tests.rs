@@ -147,6 +147,17 @@ warn … b.md: it was written a moment ago (next try now)
 }
 
 #[test]
+fn of_many_errors_the_first_are_shown_and_the_others_counted() {
+    let errors: Vec<_> = (0..30_001)
+        .map(|n| serde_json::json!({ "path": format!("traces/{n}"), "message": "m", "attempts": 1, "next_retry": null, "next": "n" }))
+        .collect();
+    let text = told(|status| status["errors"] = errors.into());
+    assert!(text.lines().count() < 50, "{text}");
+    assert!(text.contains("traces/19: m") && !text.contains("traces/20:"), "{text}");
+    assert!(text.contains("  and 29,981 more paths: `cogzy-vault status --json` lists them"), "{text}");
+}
+
+#[test]
 fn an_alarm_stands_above_the_verdict() {
     let alarm = crate::daemon::overdue(0, NOW).unwrap();
     expect(

@@ -35,3 +35,21 @@ async fn large_bodies_wait_for_each_other_and_all_are_answered() {
     let highest = highest.load(Ordering::SeqCst);
     assert!((LONG..=ALL_BODIES).contains(&highest), "{highest} bytes were held at once");
 }
+
+#[tokio::test]
+async fn a_body_that_is_too_long_is_read_before_it_is_refused() {
+    const MOST: usize = 1000;
+    let bounded = from_fn_with_state(Bounds::new(MOST, &Bounds::places()), bound_body);
+    let router: Router = Router::new().route("/", post(async || ()).layer(bounded));
+    let service = TowerToHyperService::new(router);
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&taken);
+    let pieces = futures_util::stream::iter((0..10).map(move |_| {
+        counted.fetch_add(MOST, Ordering::SeqCst);
+        Ok::<_, std::convert::Infallible>(vec![0_u8; MOST])
+    }));
+    let request = Request::post("/").header("content-length", 10 * MOST).body(Body::from_stream(pieces));
+    let answer = service.call(request.unwrap()).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(taken.load(Ordering::SeqCst), 10 * MOST, "the client would see a broken connection");
+}
