@@ -131,7 +131,7 @@ pub(crate) mod tests {
     }
 
     /// A status of a daemon that has done nothing yet.
-    pub(in crate::control) fn status() -> StatusDocument {
+    pub(crate) fn status() -> StatusDocument {
         StatusDocument {
             schema: SchemaVersion,
             state: State::Pending,

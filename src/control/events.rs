@@ -179,7 +179,7 @@ impl Subscription {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use cogzy_client::documents::State;
     use cogzy_engine::clock::SystemClock;
@@ -187,7 +187,7 @@ pub(super) mod tests {
     use cogzy_engine::state::Database;
 
     /// Events in a folder.
-    pub(in crate::control) fn events(folder: &std::path::Path) -> Events {
+    pub(crate) fn events(folder: &std::path::Path) -> Events {
         let database = Arc::new(Database::open(Arc::new(RealFs), &folder.join("cache.db")).unwrap());
         let log = EventLog::open(Arc::new(RealFs), folder.join("event_ids"), database).unwrap();
         Events::new(log, Arc::new(SystemClock::new()))

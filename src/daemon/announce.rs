@@ -212,3 +212,27 @@ fn kept(conflict: &Conflict) -> ConflictEvent {
         clashes: Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::{board, events};
+
+    #[test]
+    fn of_many_new_errors_the_others_are_counted_and_none_is_told_again_or_while_it_passes() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut announcer = Announcer::new(events::tests::events(folder.path()), State::InSync);
+        let error =
+            |n: u32| ErrorDocument { path: Some(format!("traces/{n}")), ..ErrorDocument::of("m", "n") };
+        let status = StatusDocument { errors: (0..160).map(error).collect(), ..board::tests::status() };
+        let passing = (0..10).map(|n| format!("traces/{n}")).collect();
+        let mut bodies = Vec::new();
+        announcer.open = announcer.wrong(&status, &passing, &mut bodies);
+        assert_eq!((bodies.len(), announcer.open.len()), (MAX_ERRORS + 1, 150));
+        let Some(EventBody::Error { error }) = bodies.pop() else { panic!("it is none") };
+        assert_eq!((error.path, error.message.as_str()), (None, "50 more paths are not synced"));
+        let mut again = Vec::new();
+        announcer.wrong(&status, &BTreeSet::new(), &mut again);
+        assert_eq!(again.len(), 10, "they do not pass any more");
+    }
+}

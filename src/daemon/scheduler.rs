@@ -196,10 +196,9 @@ impl Scheduler {
     }
 
     /// Waits before the next probe, as long as the remote has asked for, and longer each time.
-    fn slow_down(&mut self, now: Duration, asked: Option<Duration>, draw: f64) {
+    fn slow_down(&mut self, now: Duration, asked: Duration, draw: f64) {
         self.rebuffed = self.rebuffed.saturating_add(1);
-        let asked = asked.unwrap_or_default().min(MAX_ASKED);
-        self.not_before = now + asked.max(jittered(self.wait_offline(), draw));
+        self.not_before = now + asked.min(MAX_ASKED).max(jittered(self.wait_offline(), draw));
         self.unasked_at = self.unasked_at.max(self.not_before);
     }
 

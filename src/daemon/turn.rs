@@ -11,9 +11,7 @@ use crate::control::board::Board;
 use crate::control::events::Events;
 use crate::memory;
 use cogzy_client::documents::{Problem, SyncDocument};
-use cogzy_engine::log::LogError;
 use cogzy_engine::model::VaultPath;
-use cogzy_engine::remote::{RemoteError, RemoteErrorKind};
 use cogzy_engine::sync::{Advice, Amount, Interrupt, Progress, Report, Request, SyncError, Watcher};
 
 impl Daemon {
@@ -128,12 +126,8 @@ fn outcome(result: &Result<Report, SyncError>) -> CycleOutcome {
             sent: report.pushed + report.deleted_remote + report.conflicts.len() > 0,
             again: report.again(),
         },
-        Err(SyncError::Log(LogError::Remote(RemoteError {
-            kind: RemoteErrorKind::Throttled { retry_after },
-            ..
-        }))) => CycleOutcome::Throttled(*retry_after),
         Err(error) => match error.advice() {
-            Advice::Offline => CycleOutcome::Offline,
+            Advice::Offline => error.slow_down().map_or(CycleOutcome::Offline, CycleOutcome::Throttled),
             // A disk may be mounted, a bucket may be put right: the daemon tries for ever, and
             // reports it all the time.
             Advice::Again | Advice::Stopped | Advice::Corrupt | Advice::Usage => CycleOutcome::Failed,

@@ -19,8 +19,9 @@ pub enum CycleOutcome {
     },
     /// The remote is out of reach: a state, not a failure.
     Offline,
-    /// The remote asks to slow down, perhaps for this long. That is a state, too.
-    Throttled(Option<Duration>),
+    /// The remote asks to slow down, for this long; zero if it does not say how long. That is a
+    /// state, too.
+    Throttled(Duration),
     /// It failed in a way that another try may cure.
     Failed,
     /// It failed in a way that only a person can cure.

@@ -261,24 +261,24 @@ fn a_remote_that_answers_probes_and_fails_cycles_is_asked_less_and_less() {
 #[test]
 fn a_remote_that_asks_to_slow_down_is_asked_less_and_less_and_not_before_it_wants_to_be() {
     let (mut scheduler, mut now, mut waits) = (started(), secs(100), Vec::new());
-    scheduler.ended(now, now, WHOLE, CycleOutcome::Throttled(None), 0.5);
+    scheduler.ended(now, now, WHOLE, CycleOutcome::Throttled(Duration::ZERO), 0.5);
     assert!(scheduler.offline() && scheduler.failures() == 0);
     while !matches!(scheduler.next_try(now), Next::Run(_)) {
         let until = wait(&scheduler, now);
         waits.push((until - now).as_secs());
         now = until;
         if scheduler.next_try(now) == Next::Probe {
-            scheduler.probed(now, Probed::Throttled(None), 0.5);
+            scheduler.probed(now, Probed::Throttled(Duration::ZERO), 0.5);
         }
     }
     assert_eq!(waits, [4, 8, 16, 32, 60], "the probe may be what it does not want");
-    scheduler.ended(now, now, WHOLE, CycleOutcome::Throttled(Some(secs(900))), 0.5);
+    scheduler.ended(now, now, WHOLE, CycleOutcome::Throttled(secs(900)), 0.5);
     assert_eq!(wait(&scheduler, now), now + secs(900));
     assert!(matches!(scheduler.next_try(now + secs(900)), Next::Run(_)));
-    scheduler.ended(now, now, WHOLE, CycleOutcome::Throttled(Some(secs(1 << 40))), 0.5);
+    scheduler.ended(now, now, WHOLE, CycleOutcome::Throttled(secs(1 << 40)), 0.5);
     assert_eq!(wait(&scheduler, now), now + secs(3600), "no store can stop it for ever");
     scheduler.ended(now, now, WHOLE, CycleOutcome::Offline, 0.5);
-    scheduler.probed(now, Probed::Throttled(Some(secs(300))), 0.5);
+    scheduler.probed(now, Probed::Throttled(secs(300)), 0.5);
     assert_eq!(wait(&scheduler, now), now + secs(300));
     scheduler.retry(now);
     assert!(matches!(scheduler.next(now), Next::Run(_)), "its user asks for it");

@@ -3,6 +3,7 @@
 //! Nothing is decided here but the advice: the class of an error, and the next command.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -177,6 +178,17 @@ impl SyncError {
     pub const fn is_denied(&self) -> bool {
         let Self::Log(LogError::Remote(error)) = self else { return false };
         matches!(error.kind, RemoteErrorKind::Forbidden | RemoteErrorKind::Other)
+    }
+
+    /// Time that the remote asks to be left alone, if it wants fewer requests. Zero if it does not
+    /// say how long.
+    #[must_use]
+    pub fn slow_down(&self) -> Option<Duration> {
+        let Self::Log(LogError::Remote(error)) = self else { return None };
+        match error.kind {
+            RemoteErrorKind::Throttled { retry_after } => Some(retry_after.unwrap_or_default()),
+            _ => None,
+        }
     }
 
     /// The file or folder that the error is about, if it is about one.

@@ -21,8 +21,8 @@ const BEHIND_ALL: &str = "commits/9999999999999999-~";
 pub enum Probed {
     /// The remote answers, whatever it says.
     Reached,
-    /// It asks to slow down, perhaps for this long.
-    Throttled(Option<Duration>),
+    /// It asks to slow down, for this long; zero if it does not say how long.
+    Throttled(Duration),
     /// It gives no answer.
     Away,
 }
@@ -33,7 +33,7 @@ impl Engine {
         let asked = self.context.ports.remote.list("commits/", Some(BEHIND_ALL));
         match tokio::time::timeout(PROBE_PATIENCE, asked).await {
             Ok(Err(RemoteError { kind: RemoteErrorKind::Throttled { retry_after }, .. })) => {
-                Probed::Throttled(retry_after)
+                Probed::Throttled(retry_after.unwrap_or_default())
             }
             Ok(Err(error)) if error.kind.offline() => Probed::Away,
             Ok(_) => Probed::Reached,
