@@ -4,7 +4,7 @@ use super::exit::Exit;
 use super::output::{Output, Tone, count, size, thousands};
 use cogzy_client::documents::{ActionDocument, FileStepDocument, HoldDocument, PlanDocument, SyncDocument};
 use cogzy_engine::model::ConflictId;
-use cogzy_engine::sync::Weight;
+use cogzy_engine::sync::{Trouble, Weight};
 
 /// The number of lines of one kind that are printed of a long list.
 const SHOWN: usize = 20;
@@ -143,7 +143,7 @@ fn tell_result(report: &SyncDocument, extent: Extent, output: &mut Output) {
     list(&conflicts, extent, "`cogzy-vault conflicts`", |line| output.toned(Tone::Warning, line));
     let of = |what: &str, wanted: fn(Weight) -> bool| -> Vec<String> {
         let problems = report.problems.iter().filter(|problem| wanted(problem.weight));
-        problems.map(|problem| format!("{what}: {}: {}", problem.path, problem.message)).collect()
+        problems.map(|Trouble { path, message, .. }| format!("{what}: {}", named(path, message))).collect()
     };
     let all = "`cogzy-vault sync --all`";
     let warned = of("synced, but", |weight| matches!(weight, Weight::Warned | Weight::Stale));
@@ -160,6 +160,12 @@ fn tell_result(report: &SyncDocument, extent: Extent, output: &mut Output) {
         output.toned(Tone::Warning, text);
     }
     tell_holds(&report.holds, output);
+}
+
+/// A message about a path. Many messages begin with the name themselves.
+pub fn named(path: &str, message: &str) -> String {
+    let is_named = message.strip_prefix(path).is_some_and(|rest| rest.starts_with([':', ' ']));
+    if is_named { message.to_owned() } else { format!("{path}: {message}") }
 }
 
 /// Prints the holds, each with both ways to decide it.

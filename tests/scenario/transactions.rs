@@ -156,7 +156,7 @@ async fn half_of_a_memory_and_a_trace(folder: &std::path::Path) -> (Device, Devi
 }
 
 fn of_trace(report: &Report) -> Vec<(Weight, &str)> {
-    let of_trace = report.problems.iter().filter(|problem| problem.path == format!("file:{PATH}"));
+    let of_trace = report.problems.iter().filter(|problem| problem.path == PATH);
     of_trace.map(|problem| (problem.weight, problem.message.as_str())).collect()
 }
 

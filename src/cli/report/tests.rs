@@ -13,3 +13,10 @@ fn a_long_list_is_its_head_and_a_number() {
     assert_eq!(head[SHOWN], "and 39,994 more: `cogzy-vault sync --all` lists them");
     assert_eq!(told(Extent::All), lines);
 }
+
+#[test]
+fn a_message_that_begins_with_its_path_is_told_without_it() {
+    let told = ["d: d/a~ stands in its place", "d changed", "d: the disk is full", "d: dull"];
+    let messages = ["d: d/a~ stands in its place", "d changed", "the disk is full", "dull"];
+    assert_eq!(messages.map(|message| named("d", message)), told);
+}

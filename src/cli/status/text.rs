@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::cli::output::{ProgressStep, StyledLine, Tone, count, duration, size};
-use crate::cli::report::ways;
+use crate::cli::report::{named, ways};
 use cogzy_client::documents::{
     AsideDocument, ErrorDocument, LeftOutDocument, RebuildState, State, StatusDocument, UnwatchedDocument,
 };
@@ -78,16 +78,14 @@ fn others(all: usize, what: &str) -> Option<StyledLine> {
 }
 
 fn told(error: &ErrorDocument, now_ms: u64) -> Vec<StyledLine> {
-    let name = error.path.as_ref().map(|path| path.strip_prefix("file:").unwrap_or(path));
-    // Many messages begin with the name themselves.
-    let about = name.map(|name| format!("{name}: ")).filter(|name| !error.message.starts_with(name));
-    let about = about.unwrap_or_default();
+    let message =
+        error.path.as_ref().map_or_else(|| error.message.clone(), |path| named(path, &error.message));
     let tries = tries(error.attempts, error.next_retry.as_deref(), now_ms);
     if error.waits {
-        return vec![StyledLine::toned(Tone::Warning, format!("… {about}{}{tries}", error.message))];
+        return vec![StyledLine::toned(Tone::Warning, format!("… {message}{tries}"))];
     }
     vec![
-        StyledLine::toned(Tone::Bad, format!("✗ {about}{}", error.message)),
+        StyledLine::toned(Tone::Bad, format!("✗ {message}")),
         StyledLine::plain(format!("  next: {}{tries}", error.next)),
     ]
 }

@@ -84,7 +84,7 @@ pub struct Standing {
 /// Something that was left out, and the cause.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub struct Trouble {
-    /// Path or item, as text.
+    /// Path, or `group:` and a group's name.
     pub path: String,
     /// The same, for the engine's own use.
     #[serde(skip)]
@@ -111,7 +111,11 @@ impl Trouble {
     /// Trouble with a whole item.
     #[must_use]
     pub fn of(item: &Item, message: impl Into<String>, weight: Weight) -> Self {
-        Self { path: item.to_string(), about: About::Item(item.clone()), message: message.into(), weight }
+        let path = match item {
+            Item::File(path) => path.to_string(),
+            Item::Group(_) => item.to_string(),
+        };
+        Self { path, about: About::Item(item.clone()), message: message.into(), weight }
     }
 }
 
@@ -250,6 +254,13 @@ pub struct Amount {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_trouble_with_a_file_names_its_path_and_one_with_a_group_says_so() {
+        let path = |item: &Item| Trouble::of(item, "busy", Weight::Passing).path;
+        assert_eq!(path(&Item::File(VaultPath::new("file:d/a").unwrap())), "file:d/a");
+        assert_eq!(path(&Item::Group("nodes".to_owned())), "group:nodes");
+    }
 
     #[test]
     fn a_trouble_is_noted_once_whatever_comes_and_goes_beside_it() {

@@ -204,8 +204,7 @@ impl World {
     fn choose_names(&self, at: usize, problems: &[Trouble]) -> bool {
         let clashing = problems.iter().filter(|trouble| trouble.message.contains("letter case"));
         let key = |path: &str| path.nfc().collect::<String>().to_lowercase();
-        let keys: BTreeSet<String> =
-            clashing.map(|trouble| key(trouble.path.trim_start_matches("file:"))).collect();
+        let keys: BTreeSet<String> = clashing.map(|trouble| key(&trouble.path)).collect();
         // One at a time: both sides of a clash are told of.
         let mut files = self.devices[at].disk.site().files_below("").into_iter();
         let chosen = files.find(|(path, _)| keys.contains(&key(path)));

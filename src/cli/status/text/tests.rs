@@ -133,7 +133,7 @@ fn what_is_only_waited_for_is_no_problem() {
             status["errors"] = serde_json::json!([
                 { "path": "traces/a.json", "message": "it cannot be read", "attempts": 1, "next_retry": null,
                   "next": "cogzy-vault sync" },
-                { "path": "file:b.md", "message": "b.md: it was written a moment ago", "attempts": 1,
+                { "path": "b.md", "message": "b.md: it was written a moment ago", "attempts": 1,
                   "next_retry": "2027-01-15T08:00:12Z", "next": "cogzy-vault sync", "waits": true },
             ]);
         },
