@@ -12,6 +12,7 @@ mod disks;
 mod enclosed;
 mod every_loss;
 mod few_requests;
+mod file_or_folder;
 mod formats;
 mod groups_changed;
 mod large;

@@ -127,6 +127,9 @@ impl Fs for Counted {
     fn begin_flush(&self, folder: &Path, files: usize) -> io::Result<Option<Box<dyn Flush>>> {
         self.disk.begin_flush(folder, files)
     }
+    fn may_place(&self, path: &Path) -> io::Result<()> {
+        self.disk.may_place(path)
+    }
     fn free_space(&self, path: &Path) -> io::Result<u64> {
         self.disk.free_space(path)
     }

@@ -337,10 +337,10 @@ impl Fs for RootedFs {
         let mut name = relative;
         loop {
             let above = name.parent().filter(|above| !above.as_os_str().is_empty());
-            let folder = match above.map(|above| open_below(root.as_fd(), above, STEP)) {
+            let folder = match above.map(|above| open_below(root.as_fd(), above, STEP).map_err(absent)) {
                 None => Folder::Root(Arc::clone(&root)),
                 Some(Ok(folder)) => Folder::Open(folder),
-                // It would be made first.
+                // It would be made first, after a file in its place has gone.
                 Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
                     name = above.unwrap_or(name);
                     continue;

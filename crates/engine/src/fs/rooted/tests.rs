@@ -207,3 +207,13 @@ fn what_was_open_to_others_is_closed_to_them() {
     world.fs.close_to_others(&at("link")).unwrap();
     assert_eq!(disk::metadata(world.at("outside")).unwrap().permissions().mode() & 0o777, 0o755);
 }
+
+#[test]
+fn a_file_may_be_placed_where_another_file_must_first_become_a_folder_but_never_behind_a_link() {
+    let world = World::new();
+    let may = |name: &str| world.fs.may_place(&world.at(&format!("vault/{name}")));
+    for name in ["new", "none/a/x", "y/x", "y/a/x", "real/x", "real/x/a"] {
+        may(name).unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+    assert!(is_linked(may("link/x")) && is_linked(may("link/none/x")));
+}

@@ -40,7 +40,7 @@ impl SimFs {
 
     /// The slot that a path names. Below the root no link is followed; outside of it links are
     /// followed as by the system.
-    fn slot(&self, state: &State, path: &Path) -> io::Result<Slot> {
+    pub(super) fn slot(&self, state: &State, path: &Path) -> io::Result<Slot> {
         let slot = match path.strip_prefix(ROOT) {
             Ok(relative) if !planted(Bug::FollowLinks) || state.places.stands != Stands::Vault => {
                 let name = relative.file_name().ok_or(io::ErrorKind::InvalidInput)?;
@@ -222,6 +222,10 @@ impl Fs for SimFs {
             })?;
         }
         Ok(Vec::new())
+    }
+
+    fn may_place(&self, path: &Path) -> io::Result<()> {
+        self.may_place_at(path)
     }
 
     fn mount(&self, path: &Path) -> io::Result<MountId> {

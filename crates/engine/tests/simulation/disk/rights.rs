@@ -1,8 +1,31 @@
-//! The rights that users give to files.
+//! The rights that users give to files, and those that the engine has to places.
 
-use super::Site;
+use std::io;
+use std::path::Path;
+
+use super::told::absent_below_files;
 use super::user::absolute;
+use super::{ROOT, SimFs, Site};
 use crate::oracle::Check;
+
+impl SimFs {
+    /// Fails where nobody may put a file, or a link stands above it. A look that changes nothing is
+    /// no moment of its own.
+    pub(super) fn may_place_at(&self, path: &Path) -> io::Result<()> {
+        let site = self.disk.site();
+        if site.faults.read_only {
+            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        }
+        for at in path.ancestors().take_while(|at| *at != Path::new(ROOT)) {
+            match absent_below_files(self.slot(&site.state, at)) {
+                // A folder that is not there is made first, after a file in its place has gone.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                found => return found.map(drop),
+            }
+        }
+        Ok(())
+    }
+}
 
 impl Site {
     /// Checks that every file that took the place of another has the rights that the user gave to
