@@ -54,10 +54,10 @@ impl Log {
         if let Some(listed) = self.listed.take().filter(|_| from == 0) {
             return Ok(listed);
         }
-        if let Some(Ahead { mut listing, .. }) = ahead.filter(|ahead| ahead.from <= from) {
-            if let Some(listed) = ended(&mut listing).await {
-                return Ok(listed?);
-            }
+        if let Some(Ahead { mut listing, .. }) = ahead.filter(|ahead| ahead.from <= from)
+            && let Some(listed) = ended(&mut listing).await
+        {
+            return Ok(listed?);
         }
         Ok(list_from(self.remote.as_ref(), from).await?)
     }

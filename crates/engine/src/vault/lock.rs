@@ -199,9 +199,7 @@ impl ApplyTurn {
     pub fn try_take(&mut self, fs: &dyn Fs, layout: &Layout) -> Result<Option<FileLock>, IoAt> {
         let lock = FileLock::try_take(fs, &layout.apply_lock())?;
         self.since += self.pause;
-        if lock.is_some() {
-            self.open();
-        } else if self.gate.is_some() && self.since >= CLOSED {
+        if lock.is_some() || self.gate.is_some() && self.since >= CLOSED {
             self.open();
         } else if self.gate.is_none() && self.since >= OPEN {
             self.gate = match FileLock::try_take(fs, &layout.apply_wait()) {

@@ -242,7 +242,8 @@ impl Session<'_> {
         };
         // What a first commit asks and says needs no pack to be there.
         let (arrived, announced, began) = tokio::join!(gathered.arrive(watcher), self.announce(), began);
-        (arrived?, announced?);
+        arrived?;
+        announced?;
         let txn = *pushing.txn.insert(began?);
         gathered.troubles.drain(..).for_each(|trouble| self.report.once(trouble));
         pushing.progress = gathered.progress;
