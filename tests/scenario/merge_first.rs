@@ -74,8 +74,11 @@ async fn memories_that_begin_anew_come_together_too() {
     for path in ["corpus/nodes.json", "vectors/nodes.npy", "indexes/nodes.index"] {
         devices[0].delete(path);
     }
-    for hold in devices[0].sync().await.holds {
-        devices[0].approve(hold.id);
+    // The loss is held on either side.
+    for device in [0, 0, 1, 1] {
+        for hold in devices[device].sync().await.holds {
+            devices[device].approve(hold.id);
+        }
     }
     sync(&mut devices).await;
     assert_eq!(devices[1].read("corpus/nodes.json"), None);

@@ -9,6 +9,7 @@
 //! A merge of two commits takes one side's version of an item as it is. So two versions came from
 //! the newest one that both replaced, and not from what stands in the nearest common ancestor of
 //! their commits: one of them may have overruled that, and what it lacks would count as deleted.
+//! Where both began the item, each as if there were none, that is a version without files.
 //! Of a group, that may also be a version that lost and was merged into the one that stands
 //! ([`super::lineage`]): what came with it and is gone was deleted by somebody who had seen it.
 //!
@@ -115,24 +116,29 @@ impl Session<'_> {
     ) -> Result<Option<Common>, SyncError> {
         let Look { newest, head, past, .. } = *look;
         let lines = Lines::of(past, &head.groups, &conflict.item);
+        // Without files nothing was there. No state has to show it: an item that had not settled was
+        // agreed on in an older one than the rest.
+        let begins = note.is_some_and(|note| note.files.is_empty());
         let from = match note {
+            Some(_) if begins => None,
             Some(note) => self.noted(note, &conflict.item, head, &lines).await?,
             None => look.fork_of(conflict),
         };
-        let Some(from) = from else { return Ok(None) };
-        let gone = note.map(|note| note.gone.clone()).unwrap_or_default();
-        let mut common = Common { gone, ..Common::default() };
-        // Nothing was there when this side began it, whatever there had been before.
-        let begins = note.is_some_and(|note| note.files.is_empty());
-        let there: BTreeSet<CommitKey> = lines.down(newest).collect();
-        let is_common = |key: &CommitKey| there.contains(key) || planted(Bug::LastReplaced);
-        let key = if begins { lines.down(from).next() } else { lines.down(from).find(is_common) };
-        // Two devices may have begun one item at the same moment.
-        let begin = || look.whole && lines.first(from).is_some() && lines.first(newest).is_some();
-        if key.is_none() && !begins && !begin() {
+        if from.is_none() && !begins {
             return Ok(None);
         }
-        let replaced: BTreeSet<CommitKey> = lines.down(from).take_while(|at| Some(*at) != key).collect();
+        let gone = note.map(|note| note.gone.clone()).unwrap_or_default();
+        let mut common = Common { gone, ..Common::default() };
+        let there: BTreeSet<CommitKey> = lines.down(newest).collect();
+        let is_common = |key: &CommitKey| there.contains(key) || planted(Bug::LastReplaced);
+        let key = from.and_then(|from| lines.down(from).find(is_common));
+        // Two devices may have begun one item at the same moment.
+        let begin = |from| look.whole && lines.first(from).is_some() && lines.first(newest).is_some();
+        if key.is_none() && from.is_some_and(|from| !begin(from)) {
+            return Ok(None);
+        }
+        let older = from.into_iter().flat_map(|from| lines.down(from));
+        let replaced: BTreeSet<CommitKey> = older.take_while(|at| Some(*at) != key).collect();
         let noted: &[ConflictId] = note.map_or(&[], |note| &note.continues);
         let others = |other: &&Conflict| other.item == conflict.item && other.id != conflict.id;
         let open = head.conflicts.values().filter(others);
@@ -142,11 +148,11 @@ impl Session<'_> {
         };
         common.continued = open.filter(is_replaced).map(|other| other.id).collect();
         if matches!(conflict.item, Item::Group(_)) {
-            self.add_merged(&mut common, &lines, ([from, newest], key), noted, head).await?;
+            self.add_merged(&mut common, &lines, ([from, key], newest), noted, head).await?;
         }
-        common.bases.push(match key.filter(|_| !begins) {
+        common.bases.push(match key {
             Some(key) => self.version_in(key, &conflict.item, head).await?,
-            None => (self.log.readable(from, head.key).await?, Vec::new()),
+            None => (self.log.readable(newest, head.key).await?, Vec::new()),
         });
         Ok(Some(common))
     }
@@ -158,14 +164,15 @@ impl Session<'_> {
         &mut self,
         common: &mut Common,
         lines: &Lines<'_>,
-        ([from, newest], key): ([CommitKey; 2], Option<CommitKey>),
+        ([from, key], newest): ([Option<CommitKey>; 2], CommitKey),
         noted: &[ConflictId],
         head: &Stand,
     ) -> Result<(), SyncError> {
-        let (here, there) = (lines.all_in(from), lines.all_in(newest));
-        let mut known = key.map(|key| lines.all_in(key)).unwrap_or_default();
+        let all_in = |at: Option<CommitKey>| at.map(|at| lines.all_in(at)).unwrap_or_default();
+        let (here, there, mut known) = (all_in(from), lines.all_in(newest), all_in(key));
         let aside = noted.iter().position(|id| there.merged.contains(id));
-        let nearer = lines.down(from).take_while(|at| Some(*at) != key).find(|at| there.commits.contains(at));
+        let older = from.into_iter().flat_map(|from| lines.down(from));
+        let nearer = older.take_while(|at| Some(*at) != key).find(|at| there.commits.contains(at));
         if let Some((at, (key, lost))) = aside.and_then(|at| Some((at, lines.lost(*noted.get(at)?)?))) {
             common.bases.push((self.log.readable(key, head.key).await?, lost.files.clone()));
             known.merged.extend(noted.iter().skip(at));
