@@ -223,8 +223,8 @@ fn free_name(path: &VaultPath, whence: &str, head: &Snapshot, taken: &Wanted) ->
     let mut folders = vec![folder, "", ELSEWHERE];
     folders.dedup();
     folders.into_iter().find_map(|folder| {
-        let names = (1..1000_u32).filter_map(|number| named(folder, number));
-        names.into_iter().find(|name| !used(&name.fold_key()))
+        let mut names = (1..1000_u32).filter_map(|number| named(folder, number));
+        names.find(|name| !used(&name.fold_key()))
     })
 }
 
