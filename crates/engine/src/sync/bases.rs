@@ -116,8 +116,8 @@ impl Session<'_> {
     ) -> Result<Option<Common>, SyncError> {
         let Look { newest, head, past, .. } = *look;
         let lines = Lines::of(past, &head.groups, &conflict.item);
-        // Without files nothing was there. No state has to show it: an item that had not settled was
-        // agreed on in an older one than the rest.
+        // Without files nothing was there. No state has to show it: an item that had not settled
+        // was agreed on in an older one than the rest.
         let begins = note.is_some_and(|note| note.files.is_empty());
         let from = match note {
             Some(_) if begins => None,
