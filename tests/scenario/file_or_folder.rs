@@ -111,3 +111,29 @@ async fn a_file_becomes_a_folder_in_one_sync() {
     assert_eq!(world.two.text("d/a.txt/inner.txt").as_deref(), Some("inner"));
     meet(&mut world).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_not_synced_keeps_only_the_file_away_that_needs_its_folder() {
+    for kept in ["d/a.txt~", "d/deep/mine.bin"] {
+        let mut world = with_a_folder().await;
+        world.two.exclude.push("*.bin".to_owned());
+        world.two.restart();
+        world.two.write(kept, "nobody else's");
+        fold(&world.one);
+        world.one.sync().await;
+        let why = format!("d: {kept} stands in its place: it is not synced; move or delete it");
+        for round in 0..2 {
+            let report = world.two.sync().await;
+            assert_eq!(told(&report), [("d", why.as_str())], "{kept}, {round}");
+            assert_eq!((report.deleted_local, report.pulled), (if round == 0 { 2 } else { 0 }, 0));
+            assert!(!report.again(), "it waits for the user");
+        }
+        world.two.pass(std::time::Duration::from_secs(10));
+        let refused = world.two.engine().reset(false, &Unwatched).await.unwrap_err();
+        assert!(refused.to_string().contains(&why), "{refused}");
+        world.two.delete(kept);
+        assert_eq!(told(&world.two.sync().await), []);
+        assert_eq!(world.two.text("d").as_deref(), Some("a file of one"));
+        meet(&mut world).await;
+    }
+}

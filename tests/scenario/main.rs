@@ -13,6 +13,7 @@ mod enclosed;
 mod every_loss;
 mod few_requests;
 mod file_or_folder;
+mod filtered_groups;
 mod formats;
 mod groups_changed;
 mod large;

@@ -17,7 +17,7 @@ const MAY_NAME: Table<'_> = &[
     ("fs", &["model"]),
     ("plan", &["model", "planted"]),
     ("content", &["clock", "model"]),
-    ("remote", &["clock"]),
+    ("remote", &["clock", "fs"]),
     ("state", &["fs", "model"]),
     ("vault", &["fs", "model", "planted"]),
     ("merge", &["fs", "model", "planted", "vault"]),

@@ -48,6 +48,7 @@ pub use batches::{Limits, batches};
 pub use hold::{Hold, Share, filter_hold, groups_hold};
 pub use losses::losses;
 pub use names::in_the_way;
+use names::wait;
 pub use reset::reset;
 pub use safety::Brakes;
 use safety::Holds;
@@ -128,8 +129,10 @@ pub struct Input<'a> {
     pub losses: &'a Losses,
 }
 
-static NOTHING_BLOCKED: Blocked = Blocked { paths: BTreeMap::new(), foreign: BTreeMap::new() };
-static NOTHING_UNFIT: Unfit = Unfit { here: BTreeMap::new(), there: BTreeMap::new() };
+static NOTHING_BLOCKED: Blocked =
+    Blocked { paths: BTreeMap::new(), foreign: BTreeMap::new(), occupied: BTreeMap::new() };
+static NOTHING_UNFIT: Unfit =
+    Unfit { here: BTreeMap::new(), there: BTreeMap::new(), partial: BTreeMap::new() };
 static NOTHING_LEFT_OUT: BTreeSet<VaultPath> = BTreeSet::new();
 static NOTHING_DECIDED: Decisions = Decisions::none();
 static NOTHING_CLOSED: BTreeMap<ConflictId, Keep> = BTreeMap::new();
@@ -175,6 +178,9 @@ pub struct Unfit {
     /// Groups that do not fit on the remote, with the cause: they count as unchanged there, and a
     /// local version may be committed over them.
     pub there: BTreeMap<Item, String>,
+    /// Groups of which this device's filter hides primary members, with the cause: not pushed,
+    /// since nobody here can tell if the others still fit to these.
+    pub partial: BTreeMap<Item, String>,
 }
 
 /// Local paths whose state is unknown or not yet stable: busy, not settled, or unreadable. They are
@@ -184,6 +190,8 @@ pub struct Blocked {
     paths: BTreeMap<VaultPath, String>,
     /// Links and special files. They occupy a path but are members of nothing.
     foreign: BTreeMap<VaultPath, String>,
+    /// Folders that stay, each with the name of something in it that is not synced.
+    occupied: BTreeMap<VaultPath, String>,
 }
 
 impl Blocked {
@@ -195,6 +203,12 @@ impl Blocked {
     /// Blocks a path occupied by something that is never synced, and everything below it.
     pub fn add_foreign(&mut self, path: VaultPath, why: impl Into<String>) {
         self.foreign.insert(path, why.into());
+    }
+
+    /// Keeps files from taking the place of `folder`: `name`, which stands in it, is not synced.
+    /// Nothing else is blocked by that.
+    pub fn occupy(&mut self, folder: VaultPath, name: String) {
+        self.occupied.insert(folder, name);
     }
 
     /// All paths that are blocked by themselves.
@@ -283,7 +297,7 @@ struct Block<'a> {
 impl Block<'_> {
     fn waiting(self, item: Item) -> Waiting {
         let Self { at, why } = self;
-        Waiting { item, why: format!("{at}: {why}"), blocked_by: Some(at.clone()) }
+        Waiting { item, why: format!("{at}: {why}"), blocked_by: Some(at.clone()), lasts: false }
     }
 }
 
@@ -338,7 +352,8 @@ pub fn plan(input: &Input) -> Plan {
 }
 
 /// Removes the steps of groups that do not fit together locally: upstream first. A local change
-/// that a person has rejected is taken back all the same. True if it removed any.
+/// that a person has rejected is taken back all the same. Of groups of which a part is hidden here
+/// it removes only what would be sent. True if it removed any.
 fn hold_back(input: &Input, steps: &mut BTreeMap<Item, Step>, plan: &mut Plan) -> bool {
     let taken_back = |item: &Item| {
         let mut outgoing = plan.rejected.iter().filter(|hold| hold.direction == Direction::Outgoing);
@@ -348,12 +363,13 @@ fn hold_back(input: &Input, steps: &mut BTreeMap<Item, Step>, plan: &mut Plan) -
         steps.get(item).is_some_and(|step| step.incoming() || step.outgoing()) && !taken_back(item)
     };
     let unfit: Vec<_> = input.unfit.here.iter().filter(|(item, _)| moves(item)).collect();
-    let any = !unfit.is_empty();
-    for (item, why) in unfit {
-        steps.remove(item);
-        plan.waiting.push(Waiting::of(item.clone(), why.clone()));
-    }
-    any
+    let fits = |item: &Item| !input.unfit.here.contains_key(item);
+    let sent = |item: &Item| steps.get(item).is_some_and(Step::outgoing) && fits(item);
+    let partial: Vec<_> = input.unfit.partial.iter().filter(|(item, _)| sent(item)).collect();
+    let unfit = unfit.into_iter().map(|(item, why)| Waiting::of(item.clone(), why.clone()));
+    let partial = partial.into_iter().map(|(item, why)| Waiting::lasting(item.clone(), why.clone()));
+    let waiting: Vec<Waiting> = unfit.chain(partial).collect();
+    wait(steps, &mut plan.waiting, waiting)
 }
 
 /// Agreed state after the items in `done` are carried out: `base` with those items as both sides

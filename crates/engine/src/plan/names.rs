@@ -59,7 +59,11 @@ fn is_new(file: &FileStep) -> bool {
 }
 
 /// Removes steps from the plan. True if it removed any.
-fn wait(steps: &mut BTreeMap<Item, Step>, waiting: &mut Vec<Waiting>, stopped: Vec<Waiting>) -> bool {
+pub(super) fn wait(
+    steps: &mut BTreeMap<Item, Step>,
+    waiting: &mut Vec<Waiting>,
+    stopped: Vec<Waiting>,
+) -> bool {
     for wait in &stopped {
         steps.remove(&wait.item);
     }
@@ -85,15 +89,21 @@ fn without_room(input: &Input, steps: &BTreeMap<Item, Step>, stays: impl Fn(&Ite
         let in_the_way = |path: &VaultPath| {
             let other = standing(side, &leaving, path).find(|other| stays(&input.groups.item(other)));
             if let Some(other) = other {
-                return Some(format!("{path}: {other} stands in its place, and waits itself"));
+                let why = format!("{path}: {other} stands in its place, and waits itself");
+                return Some((why, false));
             }
-            let Block { at, why } = unseen?.below(path)?;
-            Some(format!("{path}: {at} stands in its place: {why}"))
+            if let Some(Block { at, why }) = unseen?.below(path) {
+                return Some((format!("{path}: {at} stands in its place: {why}"), false));
+            }
+            let at = unseen?.occupied.get(path)?;
+            let why = format!("{path}: {at} stands in its place: it is not synced; move or delete it");
+            Some((why, true))
         };
         stopped.extend(taking().filter_map(|step| {
-            let why =
+            let (why, lasts) =
                 step.files.iter().filter(|file| is_new(file)).find_map(|file| in_the_way(&file.path))?;
-            Some(Waiting::of(step.item.clone(), why))
+            let item = step.item.clone();
+            Some(if lasts { Waiting::lasting(item, why) } else { Waiting::of(item, why) })
         }));
     }
     stopped

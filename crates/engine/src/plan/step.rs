@@ -74,11 +74,19 @@ pub struct Waiting {
     /// The name that keeps it from being judged, where one does.
     #[serde(skip)]
     pub blocked_by: Option<VaultPath>,
+    /// True if it waits until the user does something.
+    #[serde(skip)]
+    pub lasts: bool,
 }
 
 impl Waiting {
     pub(super) const fn of(item: Item, why: String) -> Self {
-        Self { item, why, blocked_by: None }
+        Self { item, why, blocked_by: None, lasts: false }
+    }
+
+    /// One that waits until the user does something.
+    pub(super) const fn lasting(item: Item, why: String) -> Self {
+        Self { item, why, blocked_by: None, lasts: true }
     }
 }
 

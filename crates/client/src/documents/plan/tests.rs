@@ -27,7 +27,12 @@ fn plan() -> Plan {
             step(file("d"), Action::Adopt, vec![]),
             step(Item::Group("episodes".to_owned()), Action::KeepLocal, vec![]),
         ],
-        waiting: vec![Waiting { item: file("e"), why: "it is busy".to_owned(), blocked_by: None }],
+        waiting: vec![Waiting {
+            item: file("e"),
+            why: "it is busy".to_owned(),
+            blocked_by: None,
+            lasts: false,
+        }],
         holds: vec![Hold {
             id: HoldId::from_bytes([4; 8]),
             reason: Reason::MassDelete,

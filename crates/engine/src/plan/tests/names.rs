@@ -142,6 +142,26 @@ fn an_incoming_file_waits_for_what_stands_in_its_place_and_is_in_no_tree() {
 }
 
 #[test]
+fn a_file_waits_alone_for_a_folder_with_something_in_it_that_is_not_synced() {
+    let (base, remote) = (tree(&[("t/a", "1"), ("t/b", "1")]), tree(&[("t", "2")]));
+    for mode in [Mode::Ordinary, Mode::Joining] {
+        let mut case = Case { mode, ..Case::of(base.clone(), base.clone(), remote.clone()) };
+        case.blocked.occupy(path("t"), "t/c/a~".to_owned());
+        let (plan, here, _) = outcome(&case);
+        assert_eq!(here, Tree::new(), "what is deleted there goes");
+        let [Waiting { item, why, lasts: true, .. }] = plan.waiting.as_slice() else { panic!("{plan:?}") };
+        assert_eq!(
+            (item, why.as_str()),
+            (&file("t"), "t: t/c/a~ stands in its place: it is not synced; move or delete it")
+        );
+        // A version that was never agreed on gives way all the same: the remote has the name.
+        case.local.insert(path("t/new"), entry("3"));
+        let plan = case.plan();
+        assert!(step(&plan, &file("t")).is_none() && plan.steps.iter().all(Step::incoming), "{plan:?}");
+    }
+}
+
+#[test]
 fn new_names_that_differ_in_case_only_wait_on_either_side() {
     let base = tree(&[("Note", "1")]);
     let more = tree(&[("Note", "1"), ("note", "2")]);

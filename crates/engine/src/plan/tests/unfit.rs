@@ -33,6 +33,21 @@ fn a_group_that_does_not_fit_here_is_neither_sent_nor_overwritten() {
 }
 
 #[test]
+fn a_group_that_is_hidden_in_part_is_brought_and_not_sent() {
+    for (local, remote, comes) in [("2", "1", false), ("1", "2", true), ("2", "3", true)] {
+        let mut case = case("1", local, remote);
+        case.unfit.partial.insert(group("nodes"), "the filters hide a part".to_owned());
+        let plan = case.plan();
+        let steps: Vec<bool> = plan.steps.iter().map(Step::incoming).collect();
+        assert_eq!(steps, vec![true; usize::from(comes)], "{local} {remote}: {:?}", plan.steps);
+        assert_eq!(
+            plan.waiting.iter().map(|wait| wait.lasts).collect::<Vec<_>>(),
+            vec![true; usize::from(!comes)]
+        );
+    }
+}
+
+#[test]
 fn a_group_held_back_frees_no_names() {
     let mut case = case("1", "2", "1");
     case.local.remove(&path("index/a"));

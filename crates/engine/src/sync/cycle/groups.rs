@@ -16,13 +16,15 @@ use std::time::Duration;
 
 use super::{Incoming, Local, Wanted, stale};
 use crate::fs::At;
-use crate::model::{Digest, Entry, Facts, FileStat, Groups, Holdings, Item, Tree, Validate, VaultPath};
+use crate::model::{
+    Digest, Entry, Facts, FileStat, Group, Groups, Holdings, Item, Tree, Validate, VaultPath,
+};
 use crate::plan::Unfit;
 use crate::sync::report::{Report, Trouble, Weight};
 use crate::sync::session::Context;
 use crate::sync::{StaleIndex, SyncError};
-use crate::vault::Stage;
 use crate::vault::validate::{Fault, Kind, check, examine};
+use crate::vault::{Stage, Verdict};
 
 /// Number of contents whose facts this process remembers by itself.
 const REMEMBERED: usize = 4096;
@@ -87,6 +89,21 @@ impl Context {
             }
         }
         Ok(judged)
+    }
+
+    /// Groups of which the filters hide primary members that the backup has, and show others.
+    pub(crate) fn partly_hidden(&self, groups: &Groups, remote: &Tree) -> BTreeMap<Item, String> {
+        let hidden = |group: &Group| {
+            let mut members = groups.members(&group.name, remote).map(|(path, _)| path);
+            let hidden = members.find(|path| {
+                !groups.is_derived(path) && self.settings.filter.verdict(path) == Verdict::Excluded
+            })?;
+            let why = format!(
+                "{hidden} belongs to it, and this device's filter excludes that: nothing of it is sent, since they would not fit together; set `filter.include` and `filter.exclude` so that all its files are synced here, or none"
+            );
+            Some((Item::Group(group.name.clone()), why))
+        };
+        groups.definitions().iter().filter_map(hidden).collect()
     }
 
     fn judge_here(

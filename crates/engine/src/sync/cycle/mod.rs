@@ -30,6 +30,7 @@ mod local;
 mod look;
 mod missing;
 mod names;
+mod occupied;
 mod old;
 mod on_disk;
 mod pieces;

@@ -165,12 +165,14 @@ impl Session<'_> {
         blocking(|| self.context.look_for_missing(&mut local, &base));
         local.name_what_blocks(&base, &remote);
         blocking(|| self.context.block_unwritable(&mut local, &base, &remote));
+        blocking(|| self.context.look_into_folders(&mut local, &remote));
         let (groups, joining) = (&there.groups, record.is_none_or(|record| record.joining));
         // One look before the scan and one after it: a command that ended in between may have left
         // half of its files in the scan.
         let held = held || self.context.groups_right()?.is_held();
         let Judged { mut unfit, holdings, left_out, .. } =
             blocking(|| self.context.judge(groups, &mut local, &mut base, &mut remote, held))?;
+        unfit.partial = self.context.partly_hidden(groups, &there.tree);
         let judged_unfit = unfit.here.keys().cloned().collect();
         if held {
             held_by_command(groups, &mut unfit);

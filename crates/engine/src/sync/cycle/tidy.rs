@@ -227,7 +227,7 @@ pub(crate) fn note(survey: &Survey, report: &mut Report) {
                 if is_known(About::Item(waiting.item.clone())) || blocked.is_some_and(is_known) {
                     continue;
                 }
-                Weight::Passing
+                if waiting.lasts { Weight::Lasting } else { Weight::Passing }
             }
         };
         weights.entry(About::Item(waiting.item.clone())).or_insert(weight);
