@@ -34,6 +34,7 @@ const ROWS: &[(&str, &str, Row)] = &[
     ("SyncError", "Refused", Row::Test("what_is_asked_of_the_past_and_is_not_there")),
     ("SyncError", "Locked", Row::Test("a_vault_that_another_process_holds")),
     ("SyncError", "Interrupted", Row::Says("the user's own wish")),
+    ("SyncError", "Reading", Row::Says("programs read all the time: it is tried again")),
     ("SyncError", "Unsettled", Row::Says("other devices write all the time: the same command again")),
     ("Refusal", "NoConflict", Row::Test("conflicts_that_cannot_be_decided_so")),
     ("Refusal", "Decided", Row::Test("conflicts_that_cannot_be_decided_so")),

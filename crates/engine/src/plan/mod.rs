@@ -232,12 +232,6 @@ impl Blocked {
         at(path).or_else(|| path.folders().find_map(|folder| at(&VaultPath::new(folder).ok()?)))
     }
 
-    /// True if a file may stand at `path` that cannot be seen.
-    fn hides_file(&self, path: &VaultPath) -> bool {
-        let hides = |path: &str| self.paths.contains_key(path);
-        hides(path.as_str()) || path.folders().any(hides)
-    }
-
     /// A name below `folder` that blocks: what stands there keeps a file from taking the folder's
     /// place, though no tree has it.
     fn below(&self, folder: &VaultPath) -> Option<Block<'_>> {
@@ -310,7 +304,7 @@ pub fn plan(input: &Input) -> Plan {
     for item in diff::moved(input) {
         let view = diff::View::of(input, &item);
         let block = view.blocked(input.blocked).or_else(|| blocked.get(&item).copied());
-        let stranger = input.mode == Mode::Joining && reconcile::has_no_past(input, &view);
+        let stranger = input.mode == Mode::Joining && reconcile::has_no_past(&view, block.is_some());
         let wrong = input.unfit.there.get(&item).filter(|_| stranger);
         if stranger && (block.is_some() || wrong.is_none()) {
             plan.strangers.insert(item.clone());

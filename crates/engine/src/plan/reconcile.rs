@@ -14,7 +14,7 @@
 
 use super::diff::{Member, View};
 use super::{Action, Direction, Input, Mode, Step};
-use crate::model::{Conflict, Item, Kept, Role, VaultPath};
+use crate::model::{Conflict, Item, Kept, Role};
 use crate::planted::{Bug, planted};
 
 /// Decides the step for an item that changed. `None` if both sides are as agreed.
@@ -104,14 +104,12 @@ pub(super) fn reverse(input: &Input, item: &Item, held: Direction) -> Step {
 }
 
 /// True if the two sides of an item have no common past: the remote has a version of it, and a
-/// primary member that was never agreed on differs here, or may, where it cannot be seen. A link is
-/// no member, however long it stays in one's place.
-pub(super) fn has_no_past(input: &Input, view: &View) -> bool {
-    let stands = |path: &VaultPath, member: &Member| member.local.is_some() || input.blocked.hides_file(path);
-    let strange = |member: &Member| member.role == Role::Primary && member.base.is_none();
-    let mut members = view.members.iter();
-    view.any(Role::Primary, Member::moved_there)
-        && members.any(|(path, member)| strange(member) && member.differs() && stands(path, member))
+/// primary member that was never agreed on differs here, or may, where it cannot be seen.
+pub(super) fn has_no_past(view: &View, is_blocked: bool) -> bool {
+    let differs = |member: &Member| member.differs() && (is_blocked || member.local.is_some());
+    let strange = |member: &&Member| member.role == Role::Primary && member.base.is_none();
+    let there = view.any(Role::Primary, Member::moved_there);
+    there && view.members.values().filter(strange).any(differs)
 }
 
 /// True if the two sides have no common past, so that a person must say which is right: a local

@@ -46,7 +46,7 @@ pub(crate) struct Memory {
     /// Commit whose manifest this process has seen on disk.
     pub manifest_of: Option<Option<CommitKey>>,
     /// The last time that leftovers of transactions were looked at.
-    pub tidied: Option<Duration>,
+    pub tidied_ms: Option<u64>,
     /// Commit that the last cycle agreed on.
     pub agreed: Option<Option<CommitKey>>,
     /// The commit that this process has noted outside the vault.

@@ -176,7 +176,7 @@ impl Session<'_> {
         };
         // Whatever becomes of the files, the commit is seen through.
         let publish = self.publish(prepared, pushing.record.clone());
-        let ((), read) = tokio::try_join!(publish, async { Ok(meanwhile.await) })?;
+        let ((), read) = tokio::try_join!(publish, async { Ok(Box::pin(meanwhile).await) })?;
         // The store has said so of each, in this very push.
         self.log.note_there(&brought.iter().map(|pack| pack.id).collect());
         self.report.sent(&prepared.commit);

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Read, Write};
-use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
@@ -27,7 +26,7 @@ const FORMAT: u32 = 1;
 /// costs more than a small save: it is left to [`Engine::write_manifest`].
 const AT_ONCE: usize = 1000;
 /// Time between two looks at leftovers of transactions. There may be thousands.
-const LEFTOVERS_EVERY: Duration = Duration::from_secs(3600);
+const LEFTOVERS_EVERY_MS: u64 = 3600 * 1000;
 /// Bytes of a manifest that are written at once.
 const PIECE: usize = 1 << 20;
 
@@ -69,8 +68,7 @@ impl Session<'_> {
     pub(crate) async fn tidy(&mut self, record: &LastSync) -> Result<(), SyncError> {
         let snapshot = self.log.snapshot(record.commit).await?;
         let (context, age_ms, discarded) = (self.context, self.age_ms(), || self.apply_id());
-        let now = context.ports.clock.monotonic();
-        let due = self.memory.tidied.is_none_or(|at| now.saturating_sub(at) >= LEFTOVERS_EVERY);
+        let due = self.memory.tidied_ms.is_none_or(|at| age_ms.abs_diff(at) >= LEFTOVERS_EVERY_MS);
         let cleared = blocking(|| {
             // Comes first: a trash that the next call moves away would not be looked at again.
             let cleared = context.clear_trash(age_ms, &snapshot.resolved)?;
@@ -80,7 +78,9 @@ impl Session<'_> {
             context.clear_resolved(&snapshot, &discarded)?;
             Ok::<_, SyncError>(cleared)
         })?;
-        self.memory.tidied = if due { Some(now) } else { self.memory.tidied };
+        if due {
+            self.memory.tidied_ms = Some(age_ms);
+        }
         if snapshot.tree.len() <= AT_ONCE {
             blocking(|| self.memory.write_manifest(context, record, &snapshot))?;
         }

@@ -111,22 +111,20 @@ impl Engine {
         watcher: &dyn Watcher,
     ) -> Result<Rewritten, SyncError> {
         let rewritten = made.rewritten.clone();
-        let Some(generation) = rewritten.generation else {
-            return self.bring_made(made, before, yes, watcher).await;
+        // Boxed: several cycles are in it, and a stack has little room.
+        let brought = Box::pin(self.bring_made(made, before.clone(), yes, watcher)).await;
+        let (error, generation) = match (brought, rewritten.generation) {
+            (Err(error), Some(generation)) => (error, generation),
+            (brought, _) => return brought,
         };
-        match self.bring_made(made, before.clone(), yes, watcher).await {
-            Ok(rewritten) => Ok(rewritten),
-            Err(error) => {
-                tracing::warn!(%error, generation, "a generation was made, and is not here yet");
-                let message = format!(
-                    "generation {generation} was made, and the next sync brings it here: do not ask for it again. It did not come now: {error}"
-                );
-                let mut report = before;
-                let path = self.context.layout.root().display().to_string();
-                report.once(Trouble { path, about: About::Other, message, weight: Weight::Lasting });
-                Ok(Rewritten { report, ..rewritten })
-            }
-        }
+        tracing::warn!(%error, generation, "a generation was made, and is not here yet");
+        let message = format!(
+            "generation {generation} was made, and the next sync brings it here: do not ask for it again. It did not come now: {error}"
+        );
+        let mut report = before;
+        let path = self.context.layout.root().display().to_string();
+        report.once(Trouble { path, about: About::Other, message, weight: Weight::Lasting });
+        Ok(Rewritten { report, ..rewritten })
     }
 
     async fn bring_made(
