@@ -41,6 +41,7 @@ mod merge_faiss;
 mod merge_first;
 mod merge_fork;
 mod merge_held;
+mod merge_hidden;
 mod merge_model;
 mod merge_texts;
 mod merge_unasked;

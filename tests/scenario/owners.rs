@@ -197,6 +197,26 @@ async fn a_command_that_root_has_run_leaves_the_vault_to_its_owner() {
 }
 
 /// Files and folders that belong to root.
+/// A lock of ours that is another name of somebody's file.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_root_that_is_opened_and_not_made_stays_roots() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let folder = fresh_folder();
+    let machine = Machine::with_folder(folder.path(), "one");
+    machine.good(&["init"]).await;
+    machine.sync().await;
+    let (lock, other) = (machine.root.join("sync/apply.lock"), folder.path().join("of-root"));
+    std::fs::write(&other, "").unwrap();
+    chown(machine.root.join("sync"), Some(APP), Some(APP)).unwrap();
+    let _gone = std::fs::remove_file(&lock);
+    std::fs::hard_link(&other, &lock).unwrap();
+    machine.write("a.json", "{}");
+    machine.sync().await;
+    assert_eq!(std::fs::metadata(&other).unwrap().uid(), 0);
+}
+
 fn of_root(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cogzy_engine::log::pack_key;
-use cogzy_engine::model::{ChunkSlot, Codec, Digest, PackId, PackInfo};
+use cogzy_engine::model::{ChunkSlot, Codec, Digest, PackId, PackInfo, Part, Recipe, RecipeOf};
 use cogzy_engine::remote::Remote;
 use cogzy_engine::sync::Unwatched;
 use cogzy_testkit::fresh_folder;
@@ -143,4 +143,28 @@ async fn what_another_one_says_to_have_sent_is_sent_all_the_same() {
     assert_eq!((two.sync().await.pushed, bucket.packs()), (1, packs));
     one.sync().await;
     assert_eq!(one.read("traces/copy.json"), Some(version("b1")));
+}
+
+#[tokio::test]
+async fn a_recipe_that_somebody_claims_for_a_file_of_one_chunk_keeps_nobody_from_it() {
+    let folder = fresh_folder();
+    let bucket = Bucket::new();
+    let mut one = bucket.device(folder.path(), "one").await;
+    let (mine, another) = (b"a file of one chunk".as_slice(), b"a file of 1 chunk !".as_slice());
+    one.write("traces/a.json", mine);
+    one.write("traces/b.json", another);
+    one.sync().await;
+    let part = Part { id: Digest::of(another), len: u32::try_from(mine.len()).unwrap() };
+    let recipe = Recipe { depth: 0, parts: vec![part] };
+    forge(&bucket, |commit| commit.recipes = vec![RecipeOf { digest: Digest::of(mine), recipe }]).await;
+
+    let two = new_device(&bucket, folder.path(), "two").await;
+    assert_eq!(two.files(), one.files(), "the chunk is the file, whatever a recipe says");
+    one.sync().await;
+    one.write("traces/copy.json", mine);
+    assert_eq!(one.sync().await.pushed, 1);
+    let three = new_device(&bucket, folder.path(), "three").await;
+    assert_eq!(three.files(), one.files());
+    let verified = one.verify().await;
+    assert!(verified.faults.is_empty() && verified.lost.is_empty(), "{verified:?}");
 }

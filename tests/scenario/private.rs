@@ -149,4 +149,13 @@ async fn an_exclusion_that_matches_nothing_is_refused() {
         machine.set("COGZY_VAULT__FILTER__EXCLUDE", format!("[{pattern:?}]"));
         machine.run(&["sync"]).await.expect(2, &["exclude", pattern]);
     }
+    // Older versions took it, and have noted it.
+    machine.set("COGZY_VAULT__FILTER__EXCLUDE", r#"["private/**"]"#.to_owned());
+    machine.write("a.json", "{}");
+    machine.sync().await;
+    let record = machine.root.join("sync/last_sync.json");
+    let noted = std::fs::read_to_string(&record).unwrap();
+    std::fs::write(&record, noted.replace("\"private/**\"", "\"./private/**\"")).unwrap();
+    machine.sync().await;
+    assert!(std::fs::read_to_string(&record).unwrap().contains("\"private/**\""));
 }

@@ -61,18 +61,12 @@ impl At<'_> {
 
     /// Opens a file to be locked, and makes it if it is missing.
     pub fn open_lock(self) -> io::Result<File> {
-        self.make(OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC)
+        self.open_or_make(OFlags::RDWR)
     }
 
     /// Opens a file to write at its end, and makes it if it is missing.
     pub fn open_append(self) -> io::Result<File> {
-        let flags = OFlags::WRONLY
-            | OFlags::APPEND
-            | OFlags::CREATE
-            | OFlags::NOFOLLOW
-            | OFlags::NONBLOCK
-            | OFlags::CLOEXEC;
-        self.make(flags)
+        self.open_or_make(OFlags::WRONLY | OFlags::APPEND)
     }
 
     /// Leaves only the owner's rights on a file or folder that is no link and has `mode`.
@@ -96,7 +90,23 @@ impl At<'_> {
         self.make(access | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC)
     }
 
-    /// Opens a file, which may have to be made for that.
+    /// Opens a file, and makes it if it is missing.
+    fn open_or_make(self, access: OFlags) -> io::Result<File> {
+        let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        match self.make(flags | OFlags::CREATE | OFlags::EXCL) {
+            // What stands there keeps its owner.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(rustix::fs::openat(
+                self.folder,
+                self.name,
+                flags | OFlags::CREATE,
+                Mode::RUSR | Mode::WUSR,
+            )?
+            .into()),
+            made => made,
+        }
+    }
+
+    /// Makes a file.
     fn make(self, flags: OFlags) -> io::Result<File> {
         let made = File::from(rustix::fs::openat(self.folder, self.name, flags, Mode::RUSR | Mode::WUSR)?);
         let above = self.name.parent().filter(|above| !above.as_os_str().is_empty());

@@ -69,7 +69,8 @@ impl Fs for RealFs {
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        let missing: Vec<&Path> = path.ancestors().take_while(|path| !path.exists()).collect();
+        let missing: Vec<&Path> =
+            path.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
         std::fs::create_dir_all(path)?;
         for made in missing.into_iter().rev() {
             own_new(at(made).open_folder()?, made)?;

@@ -109,6 +109,8 @@ pub fn virtual_base(older: &Snapshot, loser: &Snapshot, winner: &Snapshot) -> Sn
         set_entry(&mut merged.tree, change.path, change.entry);
     }
     merged.groups = groups.clone();
+    // Both heads know what either of these has decided.
+    merged.resolved.extend(loser.resolved.iter().map(|(id, keep)| (*id, *keep)));
     merged.key = None;
     merged
 }

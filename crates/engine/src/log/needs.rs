@@ -57,6 +57,7 @@ impl ChunkReader {
         content: Content,
         recipe: Option<&Recipe>,
     ) -> Result<Listing, LogError> {
+        let recipe = self.needed_recipe(index, content, recipe).await?;
         let found = self.find(index, known, content, first_level(content, recipe)?).await?;
         found.check(index, content)?;
         Ok(found.listed)

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{ChunkReader, Leaves, LogError};
+use super::{ChunkReader, Leaves, LogError, unless_lost};
 use crate::content::{ChunkIndex, ContentError, Expansion, Next, Placed, RecipeError};
-use crate::model::{Content, Digest, Part, Recipe};
+use crate::model::{ChunkSlot, Content, Digest, Part, Recipe};
 
 /// A way through a content. Lists are read where it comes to them, the ones beside each other
 /// together; it holds as many as one list names, for each level.
@@ -25,14 +25,15 @@ impl ChunkReader {
     /// Begins at a content's first chunk. Lists come from `known` or from the packs of `index`.
     ///
     /// # Errors
-    /// If the content cannot have this recipe.
-    pub fn walk<'a>(
+    /// If the content cannot have this recipe; errors of the remote.
+    pub async fn walk<'a>(
         &'a self,
         index: &'a ChunkIndex,
         known: &'a Leaves,
         content: Content,
         recipe: Option<&Recipe>,
     ) -> Result<Walk<'a>, LogError> {
+        let recipe = self.needed_recipe(index, content, recipe).await?;
         let expansion = Expansion::new(content, recipe).map_err(ContentError::from)?;
         Ok(Walk {
             reader: self,
@@ -43,6 +44,24 @@ impl ChunkReader {
             ahead: BTreeMap::new(),
             read: Leaves::new(),
         })
+    }
+
+    /// The recipe by which a content is put together. Every commit may bring one, and only the
+    /// whole content would tell that it is wrong; a chunk that is the whole content tells by
+    /// itself. So a content that a pack gives as one chunk needs no recipe.
+    pub(super) async fn needed_recipe<'a>(
+        &self,
+        index: &ChunkIndex,
+        content: Content,
+        recipe: Option<&'a Recipe>,
+    ) -> Result<Option<&'a Recipe>, LogError> {
+        let is_whole = |slot: ChunkSlot| u64::from(slot.len) == content.size;
+        let claimed = recipe.is_some() && index.places(&content.digest).any(|(_, slot)| is_whole(slot));
+        if !claimed {
+            return Ok(recipe);
+        }
+        let chunk = unless_lost(self.from_any(index, content.digest).await)?.flatten();
+        Ok(recipe.filter(|_| chunk.is_none()))
     }
 }
 

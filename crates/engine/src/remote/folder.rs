@@ -14,6 +14,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -31,6 +32,10 @@ mod list;
 const MARKER: &str = ".cogzy-remote";
 /// Prefix of the names of temporary files.
 const TEMPORARY: &str = ".cogzy-tmp-";
+/// Listings at the same time. One of a mount that hangs may never end.
+const LISTINGS: usize = 4;
+/// Longest wait for one of these to end.
+const LISTING_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Remote stored in a folder.
 #[derive(Debug, Clone)]
@@ -57,7 +62,7 @@ impl FolderRemote {
     /// call fails with `NoSuchBucket`.
     #[must_use]
     pub fn at(root: &Path, entropy: Arc<dyn Entropy>) -> Self {
-        Self { root: root.to_owned(), entropy, listing: Arc::new(Semaphore::new(1)) }
+        Self { root: root.to_owned(), entropy, listing: Arc::new(Semaphore::new(LISTINGS)) }
     }
 
     /// Path of the file that is there while the remote in `root` is.
@@ -264,7 +269,11 @@ impl Remote for FolderRemote {
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Page, RemoteError> {
         let (own, after) = (prefix.to_owned(), after.map(str::to_owned));
         // It ends with the thread, also where nobody waits for that any more.
-        let turn = Arc::clone(&self.listing).acquire_owned().await;
+        let turn = tokio::time::timeout(LISTING_PATIENCE, Arc::clone(&self.listing).acquire_owned()).await;
+        let turn = turn.map_err(|_| {
+            RemoteError::new(RemoteErrorKind::UnknownOutcome, "list", prefix)
+                .because(format!("{LISTINGS} earlier listings of this folder have not ended yet"))
+        })?;
         let list = move |remote: &Self| {
             let _turn = turn;
             list::page(&remote.root, &own, after.as_deref())

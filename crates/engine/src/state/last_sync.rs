@@ -1,5 +1,6 @@
 //! `sync/last_sync.json`: the last state that this device agreed on.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -89,6 +90,10 @@ pub struct LastSync {
     pub exceptions: Vec<Exception>,
     /// Filters that the base was made with.
     pub filter: FilterRecord,
+    /// Exceptions without an entry of which this device may have agreed on a version once, before a
+    /// filter hid them: what their files here came from, nobody knows.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub unknown_origins: BTreeSet<VaultPath>,
     /// Holds of the last plan.
     #[serde(default)]
     pub held: Vec<Held>,
@@ -110,6 +115,7 @@ impl LastSync {
             commit: None,
             exceptions: Vec::new(),
             filter,
+            unknown_origins: BTreeSet::new(),
             held: Vec::new(),
             decisions,
             txn: None,

@@ -2,7 +2,8 @@
 //!
 //! The device that finds a conflict knows it, and notes it beside the losing version. Where that
 //! note is missing, the history tells it if a merge of two commits listed the conflict. Else there
-//! is no base. The last version that the losing device had sent is none, for it may have lost
+//! is no base. There is no note, either, where a filter hid the item for a time: what stands here may
+//! be what was agreed on once. The last version that the losing device had sent is none, for it may have lost
 //! itself; nor is an older one: what somebody put back since then would count as deleted here, and
 //! go.
 //!
@@ -72,7 +73,8 @@ impl Session<'_> {
     ) -> Result<(), SyncError> {
         for step in survey.plan.steps.iter().filter(|step| done.contains(&step.item)) {
             let Action::Conflict(conflict) = &step.action else { continue };
-            if !self.context.settings.can_merge(&step.item) {
+            let is_unknown = |path: &VaultPath| survey.remote.groups.item(path) == step.item;
+            if !self.context.settings.can_merge(&step.item) || survey.unknown_origins.iter().any(is_unknown) {
                 continue;
             }
             let members = survey.remote.groups.files_of(&step.item, &survey.base);

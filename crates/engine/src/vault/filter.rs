@@ -59,8 +59,25 @@ impl Filter {
     /// Compiles the settings. An empty `include` includes everything.
     ///
     /// # Errors
-    /// If a pattern does not parse. The error names the setting and the pattern.
+    /// If a pattern does not parse, or matches no path of any vault. The error names the setting
+    /// and the pattern.
     pub fn new(include: &[String], exclude: &[String]) -> Result<Self, FilterError> {
+        for (key, patterns) in [("include", include), ("exclude", exclude)] {
+            for pattern in patterns {
+                if let Some(why) = matches_nothing(pattern) {
+                    return Err(FilterError { key, pattern: pattern.clone(), why: why.to_owned() });
+                }
+            }
+        }
+        Self::as_agreed(include, exclude)
+    }
+
+    /// Compiles settings under which a device has agreed. Patterns that match nothing are refused
+    /// today, and were not always.
+    ///
+    /// # Errors
+    /// If a pattern does not parse.
+    pub fn as_agreed(include: &[String], exclude: &[String]) -> Result<Self, FilterError> {
         let compiled = compile("exclude", exclude.iter().map(String::as_str))?;
         // `cache/**` matches everything in the folder but not the folder itself. For the walk, both
         // are the same.
@@ -150,9 +167,6 @@ fn compile<'a>(key: &'static str, patterns: impl Iterator<Item = &'a str>) -> Re
         }
         if pattern.starts_with('#') {
             return Err(fault("it is a comment; for a name that starts with # write \\#".into()));
-        }
-        if let Some(why) = matches_nothing(pattern) {
-            return Err(fault(why.into()));
         }
         // Paths are in NFC, but a pattern typed on a Mac may not be.
         let nfc: String = pattern.nfc().collect();

@@ -28,6 +28,9 @@ const COMMAND_PAUSE: Duration = Duration::from_millis(20);
 /// Longest time for which new readers are kept away for one that waits. One reader that holds the
 /// lock for longer may itself be waiting for another reading.
 const CLOSED: Duration = Duration::from_secs(5);
+/// Time after which a reader passes by a closed gate: who closed it may be stopped, and each reader
+/// would wait in vain.
+const PASSES_BY: Duration = Duration::from_secs(10);
 /// Time for which they are let in then.
 const OPEN: Duration = Duration::from_millis(200);
 
@@ -64,13 +67,17 @@ impl FileLock {
     /// # Errors
     /// See [`FileLock::try_take`].
     pub fn of_one_generation(fs: &dyn Fs, layout: &Layout) -> Result<Option<Self>, IoAt> {
-        wait_for(PATIENCE, PAUSE, || Self::try_of_one_generation(fs, layout))
+        let mut waited = Duration::ZERO;
+        wait_for(PATIENCE, PAUSE, || {
+            waited += PAUSE;
+            Self::try_of_one_generation(fs, layout, waited > PASSES_BY)
+        })
     }
 
-    fn try_of_one_generation(fs: &dyn Fs, layout: &Layout) -> Result<Option<Self>, IoAt> {
+    fn try_of_one_generation(fs: &dyn Fs, layout: &Layout, passes_by: bool) -> Result<Option<Self>, IoAt> {
         // Held until the lock is tried: what waits for that finds no new reader.
         let _passed = match Self::try_take_shared(fs, &layout.apply_wait()) {
-            Ok(None) => return Ok(None),
+            Ok(None) if !passes_by => return Ok(None),
             // It is only a courtesy. Where the file cannot be made, no program has made it.
             Err(error) if takes_no_file(&error.source) => None,
             passed => passed?,

@@ -54,7 +54,7 @@ async fn a_deep_recipe() {
         let listed = reader.list_chunks(&index, &Leaves::new(), content, Some(&deep.recipe)).await;
         assert_eq!(listed.is_ok_and(|listed| listed.missing.is_none()), size == deep.content.size, "{size}");
         let leaves = Leaves::new();
-        let mut walk = reader.walk(&index, &leaves, content, Some(&deep.recipe)).unwrap();
+        let mut walk = reader.walk(&index, &leaves, content, Some(&deep.recipe)).await.unwrap();
         for _ in 0..100 {
             if walk.next(16 << 10).await.is_err() {
                 break;

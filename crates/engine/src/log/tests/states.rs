@@ -133,6 +133,10 @@ fn the_base_of_crossed_merges_has_the_changes_of_both() {
         &state(&[("a", "0"), ("b", "2")]),
     );
     assert_eq!(base.tree, state(&[("a", "0"), ("b", "2"), ("d", "3")]).tree);
+    let decided = |id: u8| BTreeMap::from([(ConflictId::from_bytes([id; 32]), Keep::Mine)]);
+    let [left, right] = [1, 2].map(|id| Snapshot { resolved: decided(id), ..older.clone() });
+    let both: Vec<_> = decided(1).into_iter().chain(decided(2)).collect();
+    assert_eq!(virtual_base(&older, &left, &right).resolved.into_iter().collect::<Vec<_>>(), both);
 }
 
 #[test]

@@ -89,7 +89,7 @@ impl<'d> Editing<'d> {
             let state = match (self.now(&edit.id)?, &edit.put) {
                 (None, None) => continue,
                 (Some(_), None) => {
-                    self.may_go(&edit.id)?;
+                    self.may_go(&edit.id, step.added > 0)?;
                     step.count -= 1;
                     step.touched = Touched { corpus: true, rows: true };
                     None
@@ -160,10 +160,11 @@ impl<'d> Editing<'d> {
         Some((at, self.of.document.entries.get(at)?))
     }
 
-    /// Refuses to delete a memory where a field of those that follow says their places.
-    fn may_go(&self, id: &Id) -> Result<(), Unmerged> {
+    /// Refuses to delete a memory where a field of those that follow says their places. Some follow
+    /// the last one, too, where memories were added.
+    fn may_go(&self, id: &Id, has_added: bool) -> Result<(), Unmerged> {
         let is_last = |(at, _): (usize, _)| at + 1 == self.of.document.entries.len();
-        if self.entry(id).is_none_or(is_last) {
+        if self.entry(id).is_none_or(|entry| is_last(entry) && !has_added) {
             return Ok(());
         }
         // An id stays what it is.

@@ -212,8 +212,11 @@ fn memories_are_read_and_put_although_a_field_counts_them_from_0() {
     let turns = vault(r#"[{"id":"a","turn":0},{"id":"b","turn":1}]"#, &[1.0, 2.0]);
     assert_eq!(told(&turns, &[put("a", "9", None)]).1, [1.0, 2.0]);
     assert_eq!(told(&turns, &[delete("b")]).1, [1.0], "the last one is nobody's neighbour");
-    let why = edited(Some(&turns), None, &[], &[delete("a")]).unwrap_err().to_string();
-    assert!(why.contains("the field \"turn\" is the row number"), "{why}");
+    // Nor is it the last one any more where another was added.
+    for edits in [vec![delete("a")], vec![put("c", "2", Some(3.0)), delete("b")]] {
+        let why = edited(Some(&turns), None, &[], &edits).unwrap_err().to_string();
+        assert!(why.contains("the field \"turn\" is the row number"), "{why}");
+    }
     essences(&names(), file(&bytes)).unwrap_err();
 }
 

@@ -152,7 +152,7 @@ proptest! {
         prefix in "[ab.-]{0,2}(/[ab]{0,1})?",
         after in proptest::option::of("[ab.-]{1,2}(/[ab.-]{1,2}){0,2}"),
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let (_folder, remote) = fresh().await;
             let mut stored = BTreeSet::new();
@@ -174,15 +174,18 @@ proptest! {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_listing_that_hangs_keeps_one_thread_however_often_it_is_given_up() {
+async fn listings_that_hang_keep_a_few_threads_however_often_they_are_given_up() {
     let folder = tempfile::tempdir().unwrap();
     let remote = FolderRemote::create(folder.path(), entropy()).await.unwrap();
-    // Stands for the thread of a listing on a disk that is asleep.
-    let hanging = Arc::clone(&remote.listing).acquire_owned().await.unwrap();
+    // Stands for the threads of listings on a disk that is asleep.
+    let many = u32::try_from(LISTINGS).unwrap();
+    let hanging = Arc::clone(&remote.listing).acquire_many_owned(many).await.unwrap();
     for _ in 0..3 {
         let asked = remote.list("commits/", None);
         assert!(tokio::time::timeout(std::time::Duration::from_secs(5), asked).await.is_err());
     }
+    let refused = remote.list("commits/", None).await.unwrap_err();
+    assert!(refused.to_string().contains("have not ended"), "{refused}");
     drop(hanging);
     assert!(remote.list("commits/", None).await.is_ok());
 }

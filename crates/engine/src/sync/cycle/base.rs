@@ -7,10 +7,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::{CommitKey, Tree, VaultPath};
 use crate::state::LastSync;
 use crate::sync::SyncError;
-use crate::sync::session::Session;
+use crate::sync::session::{Context, Session};
+use crate::vault::{Filter, Verdict};
+
+/// What a device agreed on.
+#[derive(Default)]
+pub(super) struct Agreed {
+    /// The files, as far as the filters show them.
+    pub base: Tree,
+    /// Those that filters hide now.
+    pub hidden: Tree,
+    /// Paths that the base lacks although this device may have agreed on a version of them: what
+    /// their files here came from, nobody knows.
+    pub unknown_origins: BTreeSet<VaultPath>,
+}
 
 impl Session<'_> {
-    /// The base, and what of it filters hide now. A device that joins finds its base in the
+    /// The base, and what is known of the rest. A device that joins finds its base in the
     /// history.
     pub(super) async fn base_of(
         &self,
@@ -19,10 +32,10 @@ impl Session<'_> {
         local: &Tree,
         remote: &Tree,
         head: Option<CommitKey>,
-    ) -> Result<(Tree, Tree), SyncError> {
-        let (mut base, hidden) = match record {
+    ) -> Result<Agreed, SyncError> {
+        let Agreed { mut base, hidden, unknown_origins } = match record {
             Some(record) => self.context.agreed_base(record, agreed)?,
-            None => (Tree::new(), Tree::new()),
+            None => Agreed::default(),
         };
         if record.is_none_or(|record| record.joining) {
             let found = self.base_from_history(&base, local, remote, head).await?;
@@ -31,7 +44,7 @@ impl Session<'_> {
         for path in hidden.keys() {
             base.remove(path);
         }
-        Ok((base, hidden))
+        Ok(Agreed { base, hidden, unknown_origins })
     }
 
     /// Files that the `base` lacks of a device whose record is lost, or that joins with files of its
@@ -56,5 +69,40 @@ impl Session<'_> {
             history.get(*path).is_some_and(|versions: &BTreeSet<_>| versions.contains(&entry.digest))
         });
         Ok(known.map(|(path, entry)| (path.clone(), *entry)).collect())
+    }
+}
+
+impl Context {
+    /// The base of a device with a record, and the part of it that the filters now exclude.
+    fn agreed_base(&self, record: &LastSync, manifest: &Tree) -> Result<Agreed, SyncError> {
+        let earlier = self.earlier_filter(record)?;
+        let base = record.base(&self.seen_through(earlier.as_ref(), manifest));
+        let mut hidden = Tree::new();
+        if earlier.is_some() {
+            hidden = base.clone();
+            hidden.retain(|path, _| !self.visible(path));
+        } else {
+            let kept = record.exceptions.iter().filter_map(|kept| Some((&kept.path, kept.entry?)));
+            let unseen = kept.filter(|(path, _)| !self.visible(path));
+            hidden.extend(unseen.map(|(path, entry)| (path.clone(), entry)));
+        }
+        let unknown_origins = self.unknown_origins(record, earlier.as_ref(), manifest);
+        Ok(Agreed { base, hidden, unknown_origins })
+    }
+
+    /// Paths of which nobody knows what their files here came from: a filter hid them until now, or
+    /// did when this was asked before and they have not been agreed on since.
+    fn unknown_origins(
+        &self,
+        record: &LastSync,
+        earlier: Option<&Filter>,
+        manifest: &Tree,
+    ) -> BTreeSet<VaultPath> {
+        let mut unknown = record.unknown_origins.clone();
+        if let Some(earlier) = earlier {
+            let shown = |path: &&VaultPath| self.visible(path) && earlier.verdict(path) != Verdict::Synced;
+            unknown.extend(manifest.keys().filter(shown).cloned());
+        }
+        unknown
     }
 }

@@ -53,7 +53,7 @@ impl<'a> Pieces<'a> {
                 Some((file, walk)) => (file, Ok(walk)),
                 None => match self.ahead.next() {
                     None => break,
-                    Some(file) => (file, self.walk(file, reader, index)),
+                    Some(file) => (file, self.walk(file, reader, index).await),
                 },
             };
             let piece = match advance(file, walk, room).await {
@@ -74,14 +74,14 @@ impl<'a> Pieces<'a> {
         Ok(batch)
     }
 
-    fn walk(
+    async fn walk(
         &self,
         file: &Wanted,
         reader: &'a ChunkReader,
         index: &'a ChunkIndex,
     ) -> Result<Walk<'a>, SyncError> {
         let recipe = self.remote.recipes.get(&file.entry.digest);
-        Ok(reader.walk(index, self.leaves, file.entry.content(), recipe)?)
+        Ok(reader.walk(index, self.leaves, file.entry.content(), recipe).await?)
     }
 }
 

@@ -119,10 +119,10 @@ impl Session<'_> {
             return;
         }
         let (age_ms, agreed) = (self.age_ms(), self.agreed_snapshot().await);
-        // If it cannot be read now, the cycle itself says so.
-        let decided = agreed.map(|agreed| agreed.resolved.clone()).unwrap_or_default();
         blocking(|| {
-            if let Err(error) = context.clear_trash(age_ms, &decided) {
+            // If the state cannot be read now, the cycle itself says so: nobody knows what is decided.
+            let cleared = agreed.map(|agreed| context.clear_trash(age_ms, &agreed.resolved));
+            if let Ok(Err(error)) = cleared {
                 tracing::warn!(%error, "the disk is full, and the trash could not be looked at again");
             }
             context.yield_trash(RESERVE - free, context.layout.root());

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Local;
+use super::base::Agreed;
 use super::given_up::forget_given_up;
 use super::groups::Judged;
 use super::look::Look;
@@ -57,6 +58,8 @@ pub struct Survey {
     pub here: Amount,
     /// Facts of the groups, as far as they were looked into.
     pub holdings: Holdings,
+    /// See [`Agreed::unknown_origins`].
+    pub(crate) unknown_origins: BTreeSet<VaultPath>,
 }
 
 impl Survey {
@@ -157,8 +160,10 @@ impl Session<'_> {
         let regrouped = self.regroup(&mut sides, &local.tree, &decisions)?;
         let Sides { head, remote: there, agreed } = sides;
         let mut remote = self.context.shown(&there.tree);
-        let (mut base, hidden) = self.base_of(record, &agreed.tree, &local.tree, &remote, head).await?;
-        forget_given_up(&mut base, [&local.tree, &remote], &there.groups, &there.gone_for_good());
+        let agreed_on = self.base_of(record, &agreed.tree, &local.tree, &remote, head).await?;
+        let Agreed { mut base, hidden, mut unknown_origins } = agreed_on;
+        let gone = there.gone_for_good();
+        unknown_origins.extend(forget_given_up(&mut base, [&local.tree, &remote], &there.groups, &gone));
         local.tree.share_with(&base);
         self.meet_databases(&mut local, [&mut base, &mut remote], &there).await?;
         self.context.meet_disks(&mut local, &base, scope)?;
@@ -213,6 +218,7 @@ impl Session<'_> {
             reverted,
             here,
             holdings,
+            unknown_origins,
         };
         survey.hold_hidden(&decisions);
         Ok(survey)
@@ -234,11 +240,11 @@ impl Survey {
 
 impl Context {
     /// The filters under which a device has agreed. None if they are the present ones.
-    fn earlier_filter(&self, record: &LastSync) -> Result<Option<Filter>, SyncError> {
+    pub(super) fn earlier_filter(&self, record: &LastSync) -> Result<Option<Filter>, SyncError> {
         if record.filter == self.settings.filter_record {
             return Ok(None);
         }
-        Ok(Some(Filter::new(&record.filter.include, &record.filter.exclude)?))
+        Ok(Some(Filter::as_agreed(&record.filter.include, &record.filter.exclude)?))
     }
 
     /// The part of a manifest that the present filters let be synced.
@@ -247,27 +253,11 @@ impl Context {
     }
 
     /// The part of a manifest that earlier filters let be synced, or the present ones.
-    fn seen_through(&self, earlier: Option<&Filter>, manifest: &Tree) -> Tree {
+    pub(super) fn seen_through(&self, earlier: Option<&Filter>, manifest: &Tree) -> Tree {
         let Some(filter) = earlier else { return self.shown(manifest) };
         let mut seen = manifest.clone();
         seen.retain(|path, _| filter.verdict(path) == Verdict::Synced);
         seen
-    }
-
-    /// The base of a device with a record, and the part of it that the filters now exclude.
-    pub(super) fn agreed_base(&self, record: &LastSync, manifest: &Tree) -> Result<(Tree, Tree), SyncError> {
-        let earlier = self.earlier_filter(record)?;
-        let base = record.base(&self.seen_through(earlier.as_ref(), manifest));
-        let mut hidden = Tree::new();
-        if earlier.is_some() {
-            hidden = base.clone();
-            hidden.retain(|path, _| !self.visible(path));
-        } else {
-            let kept = record.exceptions.iter().filter_map(|kept| Some((&kept.path, kept.entry?)));
-            let unseen = kept.filter(|(path, _)| !self.visible(path));
-            hidden.extend(unseen.map(|(path, entry)| (path.clone(), entry)));
-        }
-        Ok((base, hidden))
     }
 
     /// Notes in `record`, whose commit is `agreed`, that `items` stand here as in the commit
@@ -326,6 +316,8 @@ impl Context {
         // A path that only the present filters show, or only the earlier ones, is an exception.
         base.extend(survey.hidden.iter().map(|(path, entry)| (path.clone(), *entry)));
         record.set_base(commit, &self.seen_through(earlier.as_ref(), manifest), &base);
+        record.unknown_origins = survey.unknown_origins.clone();
+        record.unknown_origins.retain(|path| manifest.contains_key(path) && !base.contains_key(path));
         Ok(())
     }
 }

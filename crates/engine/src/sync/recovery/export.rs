@@ -182,7 +182,7 @@ impl Context {
         let recipe = state.recipes.get(&entry.digest);
         let missing = |chunk| SyncError::NoChunk { chunk, path: name.clone() };
         let leaves = Leaves::new();
-        let mut walk = reader.walk(&index, &leaves, entry.content(), recipe)?;
+        let mut walk = reader.walk(&index, &leaves, entry.content(), recipe).await?;
         let mut bytes = Vec::new();
         loop {
             let batch = walk.next(BATCH).await?.map_err(missing)?;

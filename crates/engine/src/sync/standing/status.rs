@@ -91,9 +91,10 @@ impl Engine {
     /// # Errors
     /// See [`SyncError`].
     pub async fn look_around(&mut self, watcher: &dyn Watcher) -> Result<Report, SyncError> {
-        let agreed = self.agreed_snapshot().await;
-        let decided = agreed.as_ref().map(|agreed| agreed.resolved.clone()).unwrap_or_default();
-        blocking(|| self.context.recheck_trash_meanwhile(&decided));
+        // Without that state nobody knows what is decided.
+        if let Ok(agreed) = self.agreed_snapshot().await {
+            blocking(|| self.context.recheck_trash_meanwhile(&agreed.resolved));
+        }
         let Glance { generation, survey, conflicts, aside, .. } = self.glance(watcher).await?;
         let (here, waiting, conflicts) = (survey.here, survey.waiting(), conflicts.len());
         let standing = Standing { here, waiting, coming: survey.pending().1, conflicts };

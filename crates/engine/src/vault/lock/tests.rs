@@ -52,7 +52,7 @@ fn who_waits_for_the_apply_lock_keeps_new_readers_away_for_a_while() {
     let dir = tempfile::tempdir().unwrap();
     let layout = Layout::new(dir.path().to_owned());
     std::fs::create_dir(layout.sync()).unwrap();
-    let read = || FileLock::try_of_one_generation(&RealFs, &layout).unwrap();
+    let read = || FileLock::try_of_one_generation(&RealFs, &layout, false).unwrap();
     let pause = Duration::from_millis(5);
     let mut turn = ApplyTurn::new(pause);
     let take = |turn: &mut ApplyTurn| turn.try_take(&RealFs, &layout).unwrap();
@@ -60,6 +60,9 @@ fn who_waits_for_the_apply_lock_keeps_new_readers_away_for_a_while() {
     assert!(first.is_some() && second.is_some());
     assert!(take(&mut turn).is_none());
     assert!(read().is_none(), "a new reader overtakes the one that waits");
+    let passes_by = FileLock::try_of_one_generation(&RealFs, &layout, true).unwrap();
+    assert!(passes_by.is_some(), "one that waits may be stopped");
+    drop(passes_by);
     let mut another = ApplyTurn::new(pause);
     assert!(take(&mut another).is_none(), "two that wait disturb each other");
     drop((first, second));
