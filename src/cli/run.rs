@@ -26,9 +26,10 @@ use cogzy_client::documents::EventBody;
 use cogzy_client::paths::{fits_socket, machine_id};
 use cogzy_client::socket::ClientError;
 use cogzy_engine::fs::{Fs, RealFs};
-use cogzy_engine::remote::Meter;
+use cogzy_engine::remote::{Meter, RemoteUrl, Store};
 use cogzy_engine::sync::{Engine, Joining, join};
 use cogzy_engine::vault::FileLock;
+use keys::Asked;
 
 /// Stack of the daemon's thread, in bytes.
 const STACK: usize = 8 << 20;
@@ -48,8 +49,9 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
     if !fits_socket(&app.socket) {
         return Err(ClientError::TooLong(app.socket.clone()).into());
     }
-    let profile = app.config().s3.profile.is_some();
-    if let Some(unread) = keys::take(&app.credentials_file(), app.environment(), profile)? {
+    let b2 = matches!(&app.remote, RemoteUrl::Bucket(url) if url.store() == Store::B2);
+    let asked = Asked { profile: app.config().s3.profile.is_some(), b2 };
+    if let Some(unread) = keys::take(&app.credentials_file(), app.environment(), asked)? {
         output.error(unread, None);
     }
     make_embedded_vault(app)?;

@@ -99,7 +99,8 @@ fn manager<'a>(system: &'a SystemRunner, paths: &Paths) -> Box<dyn Manager + 'a>
     if cfg!(target_os = "macos") {
         Box::new(Launchd::new(system, paths.home(), uid))
     } else {
-        Box::new(Systemd::new(system, paths.config_folder(), uid))
+        // The manager looks there, wherever this shell has its configuration.
+        Box::new(Systemd::new(system, paths.usual().config_folder(), uid))
     }
 }
 
@@ -193,7 +194,7 @@ fn program(app: &App, global: &Global, paths: &Paths) -> Result<Program, Failure
     let mut arguments = Vec::new();
     let mut flag = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
     // The service's manager may not have the variables that lead this shell to its folders.
-    if global.config.is_some() || !paths.is_usual() {
+    if global.config.is_some() || !paths.is_usual() && app.loaded.file.exists() {
         flag("--config", app.loaded.file.to_string_lossy().into_owned());
     }
     let from_here = |source: &SettingSource| match source {

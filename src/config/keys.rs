@@ -90,11 +90,13 @@ impl Config {
     }
 }
 
-/// Patterns of a filter. One that begins with the vault's own path matches nothing below it.
+/// Patterns of a filter. One that begins with the vault's own path matches nothing below it, unless
+/// that has folders of such names.
 fn patterns(from: &mut Reader, key: &'static str, vault: &Path) -> Result<Vec<String>, ConfigError> {
     let patterns = from.texts(key)?;
     let absolute = |pattern: &String| Path::new(pattern.trim_start_matches('!')).starts_with(vault);
-    if vault.parent().is_some() && patterns.iter().any(absolute) {
+    let is_below = |names: &Path| vault.join(names).exists();
+    if vault.strip_prefix("/").is_ok_and(|names| !is_below(names)) && patterns.iter().any(absolute) {
         from.refuse(key, "patterns that begin in the vault's folder, such as [\"private/**\"]")?;
     }
     Ok(patterns)

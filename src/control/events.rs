@@ -106,9 +106,13 @@ impl Events {
     /// Kept events after number `id`, the oldest first.
     #[must_use]
     pub fn after(&self, id: u64, limit: usize) -> Vec<EventDocument> {
+        documents(self.stored(id, limit).unwrap_or_default())
+    }
+
+    /// The same as they are kept. None if they cannot be read.
+    fn stored(&self, id: u64, limit: usize) -> Option<Vec<StoredEvent>> {
         let found = self.log().after(id, limit);
-        let found = found.inspect_err(|error| tracing::warn!(%error, "the events cannot be read"));
-        documents(found.unwrap_or_default())
+        found.inspect_err(|error| tracing::warn!(%error, "the events cannot be read")).ok()
     }
 
     /// A subscription to all events after number `since`, the kept ones and those to come.
@@ -154,8 +158,14 @@ impl Subscription {
                 return Some(event);
             }
             if self.catching_up {
-                self.kept = self.events.after(self.last, PAGE).into();
-                self.catching_up = !self.kept.is_empty();
+                // Nothing may be left out: whoever follows comes back with the last number.
+                let stored = self.events.stored(self.last, PAGE)?;
+                let newest = stored.last().map(|event| event.id);
+                self.catching_up = newest.is_some();
+                self.kept = documents(stored).into();
+                if self.kept.is_empty() {
+                    self.last = newest.unwrap_or(self.last);
+                }
                 continue;
             }
             match self.live.recv().await {

@@ -175,19 +175,19 @@ impl Manager for Systemd<'_> {
     }
 }
 
-/// The unit with this line for its program, and this file of variables beside the usual one.
+/// The unit with this line for its program, and this file of variables in the place of the usual
+/// one: half of its keys and half of another vault's would be none.
 fn unit(exec: &str, keys: Option<&Path>) -> Result<String, ServiceError> {
-    let more = match keys {
+    let keys = match keys {
         Some(path) => {
             let text = path.to_str().filter(|text| speakable(text));
             let text = text.ok_or_else(|| ServiceError::Unspeakable(path.to_owned()))?;
-            format!("EnvironmentFile=-{}\n", text.replace('%', "%%"))
+            Some(format!("EnvironmentFile=-{}\n", text.replace('%', "%%")))
         }
-        None => String::new(),
+        None => None,
     };
     let line = |line: &str| match line {
-        // The later file wins.
-        line if line.starts_with("EnvironmentFile=") => format!("{line}\n{more}"),
+        line if line.starts_with("EnvironmentFile=") => keys.clone().unwrap_or_else(|| format!("{line}\n")),
         line if line.starts_with(EXEC) => format!("{exec}\n"),
         line => format!("{line}\n"),
     };

@@ -125,8 +125,16 @@ impl Paths {
     /// a user without variables of their own.
     #[must_use]
     pub fn is_usual(&self) -> bool {
-        let usual = Self::in_home(&self.home, None);
-        !cfg!(target_os = "linux") || (&self.config, &self.data) == (&usual.config, &usual.data)
+        let usual = self.usual();
+        (&self.config, &self.data) == (&usual.config, &usual.data)
+    }
+
+    /// The places of this user without variables of their own.
+    #[must_use]
+    pub fn usual(&self) -> Self {
+        let usual = Self::in_home(&self.home, self.runtime.as_deref());
+        // Elsewhere no variables name them.
+        if cfg!(target_os = "linux") { usual } else { self.clone() }
     }
 
     /// This user's home folder.

@@ -122,9 +122,9 @@ pub(super) async fn build(url: &BucketUrl, options: &S3Options) -> Result<(Clien
         .disable_clock_skew_correction(true)
         .timeout_config(TimeoutConfig::builder().connect_timeout(options.connect_timeout).build());
     let untrusted = |why| RemoteError::new(RemoteErrorKind::Untrusted, "open", &url.to_string()).because(why);
-    let ca_files = options.ca_files.as_slice();
-    let trusting = tls::client(if secure { ca_files } else { &[] }).map_err(untrusted)?;
-    loader = loader.http_client(http::client(trusting, options.proxied, options.insecure));
+    let trusting = tls::client(if secure { &options.ca_files } else { &[] }).map_err(untrusted)?;
+    let (client, judged) = http::client(trusting, options.proxied, options.insecure);
+    loader = loader.http_client(client);
     loader = match (asked_region, &endpoint) {
         (Some(region), _) => loader.region(Region::new(region)),
         // A store with an endpoint of its own is not one that this machine's cloud knows of: nobody
@@ -149,14 +149,12 @@ pub(super) async fn build(url: &BucketUrl, options: &S3Options) -> Result<(Clien
     }
     let shared = loader.load().await;
 
+    let path_style = options.path_style.unwrap_or(endpoint.is_some());
     let endpoint = endpoint.or_else(|| endpoint_of_tools(&shared));
-    if endpoint.as_ref().is_some_and(|endpoint| !plausible(endpoint)) {
-        return Err(misconfigured(url, TOOLS_ENDPOINT));
-    }
-    let endpoint = endpoint.map(closed);
-    if endpoint.as_ref().is_some_and(|endpoint| is_exposed(endpoint) && !options.insecure) {
-        return Err(misconfigured(url, EXPOSED));
-    }
+    let endpoint =
+        endpoint.map(|endpoint| judge(endpoint, options.insecure).map_err(|why| misconfigured(url, why)));
+    let endpoint = endpoint.transpose()?;
+    endpoint.iter().for_each(|endpoint| judged.take(endpoint));
     let Some(region) = shared.region().map(|region| region.as_ref().trim().to_owned()) else {
         return Err(misconfigured(url, AWS_REGION));
     };
@@ -165,7 +163,7 @@ pub(super) async fn build(url: &BucketUrl, options: &S3Options) -> Result<(Clien
     }
     let mut config = aws_sdk_s3::config::Builder::from(&shared)
         .region(Region::new(region.clone()))
-        .force_path_style(options.path_style.unwrap_or(endpoint.is_some()));
+        .force_path_style(path_style);
     // What was judged above is what is used.
     config.set_endpoint_url(endpoint.clone());
     if let Some(source) = shared.credentials_provider() {
@@ -186,6 +184,15 @@ const TOOLS_ENDPOINT: &str = "the endpoint that the AWS tools name (AWS_ENDPOINT
 /// Words of the refusal of an endpoint that anybody could listen to.
 pub(super) const EXPOSED: &str = "the endpoint is http://, and its host is neither this machine nor in a private network: anybody on the \
      way could read the backup and change it. Use https://, or set s3.insecure = true";
+
+/// An endpoint as it is used, or why it is not.
+fn judge(endpoint: String, insecure: bool) -> Result<String, &'static str> {
+    if !plausible(&endpoint) {
+        return Err(TOOLS_ENDPOINT);
+    }
+    let endpoint = closed(endpoint);
+    if is_exposed(&endpoint) && !insecure { Err(EXPOSED) } else { Ok(endpoint) }
+}
 
 /// The endpoint of S3 for the AWS tools: that of the environment, or else of the profile, and in each
 /// of them first the one for S3 alone.

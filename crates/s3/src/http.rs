@@ -1,6 +1,8 @@
 //! The HTTP client. The system's certificates are read with the first encrypted connection: they
 //! are hundreds of files, and to read them takes longer than a listing over a fast line.
 
+use std::sync::{Arc, OnceLock};
+
 use aws_sdk_s3::config::http::HttpRequest;
 use aws_sdk_s3::config::{HttpClient, RuntimeComponents, SharedHttpClient};
 use aws_smithy_http_client::{Builder, Connector, ConnectorBuilder};
@@ -11,13 +13,35 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::result::ConnectorError;
 
 use super::client::EXPOSED;
-use super::near::is_exposed;
+use super::near::{is_exposed, plain_host};
+
+/// Host of an endpoint that was found to be near, once it is known. Buckets have names below it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Judged(Arc<OnceLock<String>>);
+
+impl Judged {
+    /// Takes an endpoint that may be used as it is.
+    pub(super) fn take(&self, endpoint: &str) {
+        if let Some(host) = plain_host(endpoint) {
+            let _once = self.0.set(host.to_owned());
+        }
+    }
+
+    /// True if a request goes to that host, or to a bucket of it.
+    fn covers(&self, uri: &str) -> bool {
+        let Some((judged, host)) = self.0.get().zip(plain_host(uri)) else { return false };
+        host.strip_suffix(judged.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    }
+}
 
 /// Asks `tls` only for what is encrypted, or may go through a proxy, and not before there is such a
 /// request: the way to a proxy may be encrypted where the rest is not.
 /// Nothing goes to the internet in the clear unless it is to be `insecure`.
-pub(super) fn client(tls: SharedHttpClient, proxied: bool, insecure: bool) -> SharedHttpClient {
-    SharedHttpClient::new(ByScheme { plain: (!proxied).then(plain), tls, insecure })
+/// The endpoint may be told once it is known.
+pub(super) fn client(tls: SharedHttpClient, proxied: bool, insecure: bool) -> (SharedHttpClient, Judged) {
+    let judged = Judged::default();
+    let client = ByScheme { plain: (!proxied).then(plain), tls, insecure, judged: judged.clone() };
+    (SharedHttpClient::new(client), judged)
 }
 
 fn plain() -> SharedHttpClient {
@@ -43,6 +67,7 @@ struct ByScheme {
     plain: Option<SharedHttpClient>,
     tls: SharedHttpClient,
     insecure: bool,
+    judged: Judged,
 }
 
 impl HttpClient for ByScheme {
@@ -53,7 +78,8 @@ impl HttpClient for ByScheme {
     ) -> SharedHttpConnector {
         let plain = self.plain.as_ref().map(|plain| plain.http_connector(settings, components));
         let (tls, settings, components) = (self.tls.clone(), settings.clone(), components.clone());
-        SharedHttpConnector::new(Chosen { plain, tls, insecure: self.insecure, settings, components })
+        let (insecure, judged) = (self.insecure, self.judged.clone());
+        SharedHttpConnector::new(Chosen { plain, tls, insecure, judged, settings, components })
     }
 
     fn connector_metadata(&self) -> Option<ConnectorMetadata> {
@@ -66,13 +92,14 @@ struct Chosen {
     plain: Option<SharedHttpConnector>,
     tls: SharedHttpClient,
     insecure: bool,
+    judged: Judged,
     settings: HttpConnectorSettings,
     components: RuntimeComponents,
 }
 
 impl HttpConnector for Chosen {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        if !self.insecure && is_exposed(request.uri()) {
+        if !self.insecure && is_exposed(request.uri()) && !self.judged.covers(request.uri()) {
             return HttpConnectorFuture::ready(Err(ConnectorError::user(EXPOSED.into())));
         }
         match self.plain.as_ref().filter(|_| request.uri().starts_with("http://")) {
@@ -90,12 +117,28 @@ mod tests {
     use super::*;
     use crate::{errors, tls};
 
+    #[test]
+    fn a_bucket_of_a_near_host_is_near() {
+        let judged = Judged::default();
+        assert!(!judged.covers("http://bucket.garage:3902/key"));
+        judged.take("http://garage:3902");
+        for (uri, near) in [
+            ("http://bucket.garage:3902/key", true),
+            ("http://garage/key", true),
+            ("http://othergarage/key", false),
+            ("http://garage.example.com/key", false),
+        ] {
+            assert_eq!(judged.covers(uri), near, "{uri}");
+        }
+    }
+
     #[tokio::test]
     async fn no_request_goes_to_the_internet_in_the_clear() {
         let chosen = Chosen {
             plain: None,
             tls: tls::client(&[]).unwrap(),
             insecure: false,
+            judged: Judged::default(),
             settings: HttpConnectorSettings::builder().build(),
             components: RuntimeComponentsBuilder::for_tests().build().unwrap(),
         };

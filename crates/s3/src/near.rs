@@ -23,7 +23,7 @@ pub(crate) fn keeps_bytes(endpoint: &str) -> bool {
 }
 
 /// The host of an endpoint that is not encrypted.
-fn plain_host(endpoint: &str) -> Option<&str> {
+pub(crate) fn plain_host(endpoint: &str) -> Option<&str> {
     let (scheme, rest) = endpoint.split_once("://")?;
     scheme.eq_ignore_ascii_case("http").then(|| host(rest))
 }

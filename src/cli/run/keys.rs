@@ -11,28 +11,41 @@ use crate::cli::failure::Failure;
 use crate::config::Environment;
 
 /// Variables that belong together, by kind. Whoever names a profile has keys, too.
-const KINDS: [&[&str]; 3] =
-    [&["B2_APPLICATION_KEY_ID", "B2_APPLICATION_KEY"], AWS_KEYS, &["AWS_REGION", "AWS_DEFAULT_REGION"]];
+const KINDS: [&[&str]; 5] = [B2_KEY, AWS_KEYS, &["AWS_REGION", "AWS_DEFAULT_REGION"], ENDPOINTS, ROLES];
+const B2_KEY: &[&str] = &["B2_APPLICATION_KEY_ID", "B2_APPLICATION_KEY"];
+const ENDPOINTS: &[&str] =
+    &["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"];
+const ROLES: &[&str] = &["AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME", "AWS_WEB_IDENTITY_TOKEN_FILE"];
 const AWS_KEYS: &[&str] = &["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"];
 /// Variables that lead to the profile's own keys.
 const PROFILES: [&str; 2] = ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"];
 
+/// Keys that the configuration asks for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Asked {
+    /// It names a profile of AWS.
+    pub profile: bool,
+    /// It names a bucket of B2.
+    pub b2: bool,
+}
+
 /// Starts this process anew with the variables of `file` that decide on the way to the bucket and
 /// that the environment lacks. Variables that belong together are taken only where it has none of
 /// them: half of one pair and half of another would be none. Keys of AWS are not taken where the
-/// configuration names a `profile`. A file that cannot be read is left, as by systemd; the store
+/// configuration names a profile; nor is a key of B2, which would count before those of AWS, where
+/// there are some and no bucket of B2 is meant; nor the endpoint of other keys. A file that cannot be read is left, as by systemd; the store
 /// refuses where a key is lacking. Returns why it cannot be read: no log has begun.
 ///
 /// # Errors
 /// If the program cannot be started.
-pub(super) fn take(file: &Path, environment: &Environment, profile: bool) -> Result<Option<String>, Failure> {
+pub(super) fn take(file: &Path, environment: &Environment, asked: Asked) -> Result<Option<String>, Failure> {
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Ok(Some(format!("the keys in {} cannot be read: {error}", file.display()))),
     };
     let missing: Vec<(&str, &str)> =
-        variables(&text).filter(|(name, _)| is_wanted(name, environment, profile)).collect();
+        variables(&text).filter(|(name, _)| is_wanted(name, environment, asked)).collect();
     if missing.is_empty() {
         return Ok(None);
     }
@@ -43,10 +56,17 @@ pub(super) fn take(file: &Path, environment: &Environment, profile: bool) -> Res
 }
 
 /// True if a variable is to be taken into this environment.
-fn is_wanted(name: &str, environment: &Environment, profile: bool) -> bool {
+fn is_wanted(name: &str, environment: &Environment, asked: Asked) -> bool {
     let lacks = |kind: &[&str]| !kind.iter().any(|name| environment.has(name));
     if let Some(kind) = KINDS.iter().find(|kind| kind.contains(&name)) {
-        return lacks(kind) && !(profile && *kind == AWS_KEYS);
+        let has_aws = asked.profile || !lacks(AWS_KEYS);
+        return lacks(kind)
+            && match *kind {
+                B2_KEY => asked.b2 || !has_aws,
+                AWS_KEYS => !asked.profile,
+                ENDPOINTS => lacks(AWS_KEYS),
+                _ => true,
+            };
     }
     let (upper, lower) = (name.to_ascii_uppercase(), name.to_ascii_lowercase());
     let known = name.starts_with("AWS_")
@@ -98,19 +118,19 @@ mod tests {
         let file = dir.path().join("credentials.env");
         let set = ["AWS_PROFILE", "B2_APPLICATION_KEY"].map(|name| (OsString::from(name), OsString::new()));
         let environment: Environment = set.into_iter().collect();
-        take(&file, &environment, false).unwrap();
+        take(&file, &environment, Asked::default()).unwrap();
         let text = "B2_APPLICATION_KEY_ID=a\nAWS_ACCESS_KEY_ID=b\nAWS_SESSION_TOKEN=c\nCOGZY_VAULT__REMOTE=d\nAWS_CONFIG_FILE=e\n";
         std::fs::write(&file, text).unwrap();
-        take(&file, &environment, false).unwrap();
+        take(&file, &environment, Asked::default()).unwrap();
         std::fs::write(&file, [0xff]).unwrap();
-        take(&file, &environment, false).unwrap();
+        take(&file, &environment, Asked::default()).unwrap();
     }
 
     #[test]
     fn the_way_to_the_bucket_is_taken_with_the_keys_and_nothing_by_force() {
         let set = ["AWS_REGION", "https_proxy"].map(|name| (OsString::from(name), OsString::new()));
         let environment: Environment = set.into_iter().collect();
-        let wanted = |name, profile| is_wanted(name, &environment, profile);
+        let wanted = |name, profile| is_wanted(name, &environment, Asked { profile, b2: true });
         for name in [
             "AWS_ENDPOINT_URL",
             "AWS_CA_BUNDLE",
@@ -128,7 +148,25 @@ mod tests {
         }
         let keyed: Environment = [("AWS_PROFILE", "mine")].into_iter().collect();
         for name in ["AWS_SECRET_ACCESS_KEY", "AWS_SHARED_CREDENTIALS_FILE"] {
-            assert!(!is_wanted(name, &keyed, false), "{name}");
+            assert!(!is_wanted(name, &keyed, Asked::default()), "{name}");
+        }
+    }
+
+    #[test]
+    fn keys_of_another_store_and_half_of_another_way_are_not_taken() {
+        let empty = Environment::default();
+        let (profile, b2) = (Asked { profile: true, b2: false }, Asked { profile: true, b2: true });
+        assert!(is_wanted("B2_APPLICATION_KEY", &empty, Asked::default()));
+        assert!(is_wanted("B2_APPLICATION_KEY", &empty, b2));
+        assert!(!is_wanted("B2_APPLICATION_KEY", &empty, profile));
+        let of_shell: Environment =
+            ["AWS_ACCESS_KEY_ID", "AWS_ROLE_ARN"].into_iter().map(|name| (name, "x")).collect();
+        for name in ["B2_APPLICATION_KEY", "AWS_ENDPOINT_URL", "AWS_WEB_IDENTITY_TOKEN_FILE"] {
+            assert!(!is_wanted(name, &of_shell, Asked::default()), "{name}");
+        }
+        let local: Environment = [("AWS_ENDPOINT_URL", "http://localhost:1")].into_iter().collect();
+        for name in ["AWS_ENDPOINT_URL_S3", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] {
+            assert!(!is_wanted(name, &local, Asked::default()), "{name}");
         }
     }
 }
