@@ -321,7 +321,8 @@ impl Site {
                 self.ledger.recased(&path, &moved, digest);
             } else {
                 self.ledger.deleted(&path);
-                self.ledger.wrote(&moved, digest);
+                // A folder that gets its own name again is as it was.
+                self.ledger.saved(&moved, (from == to).then_some(digest), digest);
             }
             self.state.sync_path(&absolute(&path));
         }
