@@ -136,8 +136,7 @@ impl Assembly<'_> {
         let s3 = &self.config.s3;
         let (kind, ours) = (store(url), store(self.remote));
         let foreign = ours.is_some() && kind != ours;
-        let is_b2s = |endpoint: &String| endpoint.trim_end_matches('/').ends_with(".backblazeb2.com");
-        let fits = |endpoint: &String| !foreign || kind == Some(Store::B2) && is_b2s(endpoint);
+        let fits = |endpoint: &String| !foreign || kind == Some(Store::B2) && S3Options::is_b2s(endpoint);
         let endpoint = s3.endpoint.clone().filter(fits);
         // B2's endpoint follows from its region, which no other setting names.
         let region = s3.region.clone().filter(|_| !foreign || kind == Some(Store::B2));

@@ -29,7 +29,6 @@ use cogzy_engine::fs::{Fs, RealFs};
 use cogzy_engine::remote::{Meter, RemoteUrl, Store};
 use cogzy_engine::sync::{Engine, Joining, join};
 use cogzy_engine::vault::FileLock;
-use keys::Asked;
 
 /// Stack of the daemon's thread, in bytes.
 const STACK: usize = 8 << 20;
@@ -50,7 +49,7 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
         return Err(ClientError::TooLong(app.socket.clone()).into());
     }
     let b2 = matches!(&app.remote, RemoteUrl::Bucket(url) if url.store() == Store::B2);
-    let asked = Asked { profile: app.config().s3.profile.is_some(), b2 };
+    let asked = keys::Asked { profile: app.config().s3.profile.is_some(), b2 };
     if let Some(unread) = keys::take(&app.credentials_file(), app.environment(), asked)? {
         output.error(unread, None);
     }

@@ -178,14 +178,12 @@ impl Manager for Systemd<'_> {
 /// The unit with this line for its program, and this file of variables in the place of the usual
 /// one: half of its keys and half of another vault's would be none.
 fn unit(exec: &str, keys: Option<&Path>) -> Result<String, ServiceError> {
-    let keys = match keys {
-        Some(path) => {
-            let text = path.to_str().filter(|text| speakable(text));
-            let text = text.ok_or_else(|| ServiceError::Unspeakable(path.to_owned()))?;
-            Some(format!("EnvironmentFile=-{}\n", text.replace('%', "%%")))
-        }
-        None => None,
+    let named = |path: &Path| {
+        let text = path.to_str().filter(|text| speakable(text));
+        let text = text.ok_or_else(|| ServiceError::Unspeakable(path.to_owned()))?;
+        Ok::<_, ServiceError>(format!("EnvironmentFile=-{}\n", text.replace('%', "%%")))
     };
+    let keys = keys.map(named).transpose()?;
     let line = |line: &str| match line {
         line if line.starts_with("EnvironmentFile=") => keys.clone().unwrap_or_else(|| format!("{line}\n")),
         line if line.starts_with(EXEC) => format!("{exec}\n"),

@@ -166,7 +166,7 @@ fn text_that_systemd_would_expand_is_escaped() {
 }
 
 #[test]
-fn the_command_in_the_unit_reads_back_and_a_second_file_of_keys_stands_behind_the_usual_one() {
+fn the_command_in_the_unit_reads_back_and_another_file_of_keys_stands_in_the_place_of_the_usual_one() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("config/systemd/user/cogzy-vault.service");
     let shown = format!("FragmentPath={}", path.display());

@@ -196,11 +196,11 @@ async fn a_command_that_root_has_run_leaves_the_vault_to_its_owner() {
     owner.good(&["status"]).await;
 }
 
-/// Files and folders that belong to root.
 /// A lock of ours that is another name of somebody's file.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_of_root_that_is_opened_and_not_made_stays_roots() {
     if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: this is not root");
         return;
     }
     let folder = fresh_folder();
@@ -217,6 +217,7 @@ async fn a_file_of_root_that_is_opened_and_not_made_stays_roots() {
     assert_eq!(std::fs::metadata(&other).unwrap().uid(), 0);
 }
 
+/// Files and folders that belong to root.
 fn of_root(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {

@@ -155,7 +155,9 @@ async fn an_exclusion_that_matches_nothing_is_refused() {
     machine.sync().await;
     let record = machine.root.join("sync/last_sync.json");
     let noted = std::fs::read_to_string(&record).unwrap();
-    std::fs::write(&record, noted.replace("\"private/**\"", "\"./private/**\"")).unwrap();
+    let older = noted.replace("\"private/**\"", "\"./private/**\"");
+    assert_ne!(older, noted);
+    std::fs::write(&record, older).unwrap();
     machine.sync().await;
     assert!(std::fs::read_to_string(&record).unwrap().contains("\"private/**\""));
 }

@@ -174,6 +174,7 @@ async fn the_hook_of_a_daemon_that_was_killed_ends_with_all_that_it_started() {
     for pid in pids().split_whitespace() {
         while !is_gone(pid) {
             assert!(clock.monotonic() < PATIENCE, "{pid} outlives its daemon");
+            // Nothing tells the end of a process that is nobody's child here.
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

@@ -109,6 +109,7 @@ async fn run(time: Duration, seed: u64) {
                 }
             }
         }
+        // Users pause between their acts: a soak is real time, and asserts nothing of it.
         tokio::time::sleep(Duration::from_millis(rng.number() % 120)).await;
     }
     proxy.set(Weather::Calm);

@@ -80,6 +80,7 @@ async fn pump(mut from: impl AsyncReadExt + Unpin, mut to: impl AsyncWriteExt + 
     let mut buffer = vec![0; 16 << 10];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
         let Some(delay) = passes(state) else { return };
+        // The line's own delay.
         tokio::time::sleep(delay).await;
         if to.write_all(&buffer[..length]).await.is_err() {
             return;

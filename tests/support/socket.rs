@@ -69,6 +69,7 @@ pub async fn until(
             return status;
         }
         assert!(clock.monotonic() < PATIENCE, "it was never {what}: {status}");
+        // A test of the status itself asks for it, and is told by no event.
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 }

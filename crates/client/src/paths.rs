@@ -132,9 +132,12 @@ impl Paths {
     /// The places of this user without variables of their own.
     #[must_use]
     pub fn usual(&self) -> Self {
-        let usual = Self::in_home(&self.home, self.runtime.as_deref());
         // Elsewhere no variables name them.
-        if cfg!(target_os = "linux") { usual } else { self.clone() }
+        if !cfg!(target_os = "linux") {
+            return self.clone();
+        }
+        let usual = Self::in_home(&self.home, self.runtime.as_deref());
+        Self { host_name: self.host_name.clone(), ..usual }
     }
 
     /// This user's home folder.

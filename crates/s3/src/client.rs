@@ -48,6 +48,14 @@ pub struct S3Options {
     pub operation_timeout: Duration,
 }
 
+impl S3Options {
+    /// True if an endpoint is one of B2's own.
+    #[must_use]
+    pub fn is_b2s(endpoint: &str) -> bool {
+        b2_region(endpoint).is_some()
+    }
+}
+
 impl Default for S3Options {
     fn default() -> Self {
         Self {

@@ -33,8 +33,9 @@ pub(super) struct Asked {
 /// that the environment lacks. Variables that belong together are taken only where it has none of
 /// them: half of one pair and half of another would be none. Keys of AWS are not taken where the
 /// configuration names a profile; nor is a key of B2, which would count before those of AWS, where
-/// there are some and no bucket of B2 is meant; nor the endpoint of other keys. A file that cannot be read is left, as by systemd; the store
-/// refuses where a key is lacking. Returns why it cannot be read: no log has begun.
+/// there are some and no bucket of B2 is meant; nor the endpoint of other keys. A file that cannot
+/// be read is left, as by systemd; the store refuses where a key is lacking. Returns why it cannot
+/// be read: no log has begun.
 ///
 /// # Errors
 /// If the program cannot be started.

@@ -35,12 +35,14 @@ impl Another {
             arguments.get(place + 1).map(PathBuf::from)
         };
         let file = named("--config");
+        // The manager has none of the variables that may lead this shell to other folders.
+        let paths = &paths.usual();
         let vault = match named("--vault") {
             Some(vault) => vault,
             None => match configured(paths, file.clone()) {
                 Some(vault) => vault,
                 None => {
-                    let file = file.unwrap_or_else(|| paths.usual().config_file());
+                    let file = file.unwrap_or_else(|| paths.config_file());
                     // Without its file the service finds no vault to keep.
                     let other = file.exists() && resolved(&file) != resolved(&app.loaded.file);
                     return other.then_some(Self::Configuration(file));
@@ -80,12 +82,9 @@ impl Another {
     }
 }
 
-/// The vault that the configuration names by itself, for the service's manager: it has none of the
-/// variables that may lead this shell to other folders.
+/// The vault that the configuration names by itself.
 fn configured(paths: &Paths, file: Option<PathBuf>) -> Option<PathBuf> {
     let environment = Environment::default();
-    let usual = paths.usual();
-    let paths = &usual;
     let options =
         LoadOptions { paths, file, may_be_missing: false, environment: &environment, flags: Vec::new() };
     Config::load(options).ok().map(|loaded| loaded.config.vault)

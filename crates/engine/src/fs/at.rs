@@ -87,28 +87,31 @@ impl At<'_> {
     }
 
     fn create_as(self, access: OFlags) -> io::Result<File> {
-        self.make(access | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC)
+        self.make(access | OFlags::NOFOLLOW | OFlags::CLOEXEC)
+    }
+
+    fn open_as(self, flags: OFlags) -> io::Result<File> {
+        Ok(rustix::fs::openat(self.folder, self.name, flags, Mode::RUSR | Mode::WUSR)?.into())
     }
 
     /// Opens a file, and makes it if it is missing.
     fn open_or_make(self, access: OFlags) -> io::Result<File> {
         let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        match self.make(flags | OFlags::CREATE | OFlags::EXCL) {
-            // What stands there keeps its owner.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(rustix::fs::openat(
-                self.folder,
-                self.name,
-                flags | OFlags::CREATE,
-                Mode::RUSR | Mode::WUSR,
-            )?
-            .into()),
+        // A file that stands there keeps its owner.
+        match self.open_as(flags) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            opened => return opened,
+        }
+        match self.make(flags) {
+            // Another program was faster.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.open_as(flags),
             made => made,
         }
     }
 
-    /// Makes a file.
+    /// Makes a file, which belongs to the owner of its folder.
     fn make(self, flags: OFlags) -> io::Result<File> {
-        let made = File::from(rustix::fs::openat(self.folder, self.name, flags, Mode::RUSR | Mode::WUSR)?);
+        let made = self.open_as(flags | OFlags::CREATE | OFlags::EXCL)?;
         let above = self.name.parent().filter(|above| !above.as_os_str().is_empty());
         dress::own_new(&made, self.folder, above.unwrap_or(Path::new(".")))?;
         Ok(made)

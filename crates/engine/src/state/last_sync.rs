@@ -153,6 +153,7 @@ impl LastSync {
         let exceptions = exceptions.collect();
         self.commit = commit;
         self.exceptions = exceptions;
+        self.unknown_origins.retain(|path| manifest.contains_key(path) && !base.contains_key(path));
     }
 
     /// Base: the agreed commit's manifest with the exceptions.

@@ -2,10 +2,10 @@
 //!
 //! The device that finds a conflict knows it, and notes it beside the losing version. Where that
 //! note is missing, the history tells it if a merge of two commits listed the conflict. Else there
-//! is no base. There is no note, either, where a filter hid the item for a time: what stands here may
-//! be what was agreed on once. The last version that the losing device had sent is none, for it may have lost
-//! itself; nor is an older one: what somebody put back since then would count as deleted here, and
-//! go.
+//! is no base. There is no note, either, where a filter hid the item for a time: what stands here
+//! may be what was agreed on once. The last version that the losing device had sent is none, for it
+//! may have lost itself; nor is an older one: what somebody put back since then would count as
+//! deleted here, and go.
 //!
 //! A merge of two commits takes one side's version of an item as it is. So two versions came from
 //! the newest one that both replaced, and not from what stands in the nearest common ancestor of

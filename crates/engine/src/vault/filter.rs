@@ -62,6 +62,7 @@ impl Filter {
     /// If a pattern does not parse, or matches no path of any vault. The error names the setting
     /// and the pattern.
     pub fn new(include: &[String], exclude: &[String]) -> Result<Self, FilterError> {
+        let filter = Self::as_agreed(include, exclude)?;
         for (key, patterns) in [("include", include), ("exclude", exclude)] {
             for pattern in patterns {
                 if let Some(why) = matches_nothing(pattern) {
@@ -69,7 +70,7 @@ impl Filter {
                 }
             }
         }
-        Self::as_agreed(include, exclude)
+        Ok(filter)
     }
 
     /// Compiles settings under which a device has agreed. Patterns that match nothing are refused

@@ -15,6 +15,7 @@ async fn large_bodies_wait_for_each_other_and_all_are_answered() {
     let (held, most) = (Arc::clone(&now), Arc::clone(&highest));
     let handler = async move |body: axum::body::Bytes| {
         most.fetch_max(held.fetch_add(body.len(), Ordering::SeqCst) + body.len(), Ordering::SeqCst);
+        // Virtual time: the work of a request that takes long.
         tokio::time::sleep(Duration::from_secs(60)).await;
         held.fetch_sub(body.len(), Ordering::SeqCst);
     };

@@ -8,14 +8,14 @@ use crate::model::{CommitKey, Tree, VaultPath};
 use crate::state::LastSync;
 use crate::sync::SyncError;
 use crate::sync::session::{Context, Session};
-use crate::vault::{Filter, Verdict};
+use crate::vault::Verdict;
 
-/// What a device agreed on.
+/// State that a device agreed on.
 #[derive(Default)]
 pub(super) struct Agreed {
     /// The files, as far as the filters show them.
     pub base: Tree,
-    /// Those that filters hide now.
+    /// Agreed files that filters hide now.
     pub hidden: Tree,
     /// Paths that the base lacks although this device may have agreed on a version of them: what
     /// their files here came from, nobody knows.
@@ -73,36 +73,23 @@ impl Session<'_> {
 }
 
 impl Context {
-    /// The base of a device with a record, and the part of it that the filters now exclude.
+    /// The base of a device with a record. Nobody knows the origin of a file that a filter has hidden
+    /// until now, nor of one that it had and that has not been agreed on since.
     fn agreed_base(&self, record: &LastSync, manifest: &Tree) -> Result<Agreed, SyncError> {
         let earlier = self.earlier_filter(record)?;
         let base = record.base(&self.seen_through(earlier.as_ref(), manifest));
+        let mut unknown_origins = record.unknown_origins.clone();
         let mut hidden = Tree::new();
-        if earlier.is_some() {
+        if let Some(earlier) = earlier {
             hidden = base.clone();
             hidden.retain(|path, _| !self.visible(path));
+            let shown = |path: &&VaultPath| self.visible(path) && earlier.verdict(path) != Verdict::Synced;
+            unknown_origins.extend(manifest.keys().filter(shown).cloned());
         } else {
             let kept = record.exceptions.iter().filter_map(|kept| Some((&kept.path, kept.entry?)));
             let unseen = kept.filter(|(path, _)| !self.visible(path));
             hidden.extend(unseen.map(|(path, entry)| (path.clone(), entry)));
         }
-        let unknown_origins = self.unknown_origins(record, earlier.as_ref(), manifest);
         Ok(Agreed { base, hidden, unknown_origins })
-    }
-
-    /// Paths of which nobody knows what their files here came from: a filter hid them until now, or
-    /// did when this was asked before and they have not been agreed on since.
-    fn unknown_origins(
-        &self,
-        record: &LastSync,
-        earlier: Option<&Filter>,
-        manifest: &Tree,
-    ) -> BTreeSet<VaultPath> {
-        let mut unknown = record.unknown_origins.clone();
-        if let Some(earlier) = earlier {
-            let shown = |path: &&VaultPath| self.visible(path) && earlier.verdict(path) != Verdict::Synced;
-            unknown.extend(manifest.keys().filter(shown).cloned());
-        }
-        unknown
     }
 }

@@ -315,9 +315,8 @@ impl Context {
         forget_decided(record, survey, done);
         // A path that only the present filters show, or only the earlier ones, is an exception.
         base.extend(survey.hidden.iter().map(|(path, entry)| (path.clone(), *entry)));
-        record.set_base(commit, &self.seen_through(earlier.as_ref(), manifest), &base);
         record.unknown_origins = survey.unknown_origins.clone();
-        record.unknown_origins.retain(|path| manifest.contains_key(path) && !base.contains_key(path));
+        record.set_base(commit, &self.seen_through(earlier.as_ref(), manifest), &base);
         Ok(())
     }
 }

@@ -175,9 +175,8 @@ impl Session<'_> {
         record.joining = false;
         record.held.clear();
         record.decisions = Decisions::default();
-        record.set_base(survey.remote.key, remote, &base);
         record.unknown_origins = survey.unknown_origins.clone();
-        record.unknown_origins.retain(|path| remote.contains_key(path) && !base.contains_key(path));
+        record.set_base(survey.remote.key, remote, &base);
         self.context.save_record(&record)
     }
 }

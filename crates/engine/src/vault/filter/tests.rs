@@ -53,6 +53,9 @@ fn patterns_that_do_nothing_or_do_not_parse_are_refused() {
         let error = Filter::new(&[], &["ok/".into(), bad.to_owned()]).unwrap_err();
         assert_eq!((error.key, error.pattern.as_str()), ("exclude", bad));
     }
+    for empty in ["", " ", "!", "/"] {
+        assert_eq!(Filter::new(&[], &[empty.to_owned()]).unwrap_err().why, "it is empty", "{empty:?}");
+    }
     assert_eq!(Filter::new(&["x[".into()], &[]).unwrap_err().key, "include");
     // The list above is of those that match nothing.
     for good in ["/private/**", "private/", "**/private/**", ".hidden", "a/.b/..c", "~", "~tmp/", "[~]/a"] {
