@@ -19,7 +19,7 @@ use super::output::Output;
 use super::progress::ProgressWatcher;
 use crate::assemble::AssembledDaemon;
 use crate::control::events::Subscription;
-use crate::control::server;
+use crate::control::server::{self, Door};
 use crate::daemon::{Daemon, Ended, Guarded, StopSignals};
 use crate::telemetry::{self, Rotated, Sinks};
 use cogzy_client::documents::EventBody;
@@ -61,13 +61,15 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
     let mut signals = signals.map_err(|error| failed("signals cannot be caught", error))?;
 
     let starting = start(app, (lock, log), output);
-    let Some((daemon, events)) = runtime.block_on(unless_stopped(&mut signals, starting)).transpose()? else {
+    let Some((daemon, events, door)) =
+        runtime.block_on(unless_stopped(&mut signals, starting)).transpose()?
+    else {
         // The stop came while the vault was still being made or joined: the next start goes on with
         // that.
         return Ok(Exit::Done);
     };
     let guards = [daemon.hooks.guarded.clone(), daemon.rebuild.guarded.clone()];
-    let (heart, socket) = (daemon.heart.clone(), daemon.socket.clone());
+    let heart = daemon.heart.clone();
     let (engine, ended) = spawn(daemon, &runtime)?;
     let events = output.is_watched().then_some(events);
     let ended = runtime.block_on(unless_stopped(&mut signals, telling(ended, events, output)));
@@ -89,9 +91,8 @@ pub fn run(app: &App, global: &Global, _: &Args, output: &mut Output) -> Result<
             .next("start it again, and report what it said"));
         }
     }
-    // The next daemon would remove it as well; without it, clients learn sooner that no daemon
-    // listens.
-    let _gone_already = std::fs::remove_file(socket);
+    // Without it clients learn sooner that no daemon listens.
+    door.close();
     Ok(Exit::Done)
 }
 
@@ -127,7 +128,7 @@ async fn start(
     app: &App,
     held: (FileLock, Option<Rotated>),
     output: &mut Output,
-) -> Result<(Daemon, Subscription), Failure> {
+) -> Result<(Daemon, Subscription, Door), Failure> {
     let (assembly, meter) = (app.assembly(), Meter::default());
     let engine = if app.embedded {
         embedded_engine(app, meter.clone(), output).await?
@@ -138,10 +139,11 @@ async fn start(
     let root = &app.config().vault;
     output.note(format!("keeping {} in sync with {}; stop with Ctrl-C", root.display(), app.remote));
     let events = handles.events.subscribe(handles.events.newest());
-    tokio::spawn(server::serve(listener, daemon.socket.clone(), handles));
+    let door = Door::at(daemon.socket.clone());
+    tokio::spawn(server::serve(listener, door.clone(), handles));
     daemon.heart.ready();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), vault = %root.display(), remote = %app.remote, "started");
-    Ok((daemon, events))
+    Ok((daemon, events, door))
 }
 
 /// Tells a person at the terminal what happens, until the daemon has `ended`.

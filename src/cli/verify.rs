@@ -140,6 +140,9 @@ fn tell(repaired: &Repaired, output: &mut Output) {
     for name in repaired.files.iter().chain(&repaired.objects) {
         output.toned(Tone::Good, format!("repaired: {name}"));
     }
+    for name in &repaired.sent {
+        output.toned(Tone::Good, format!("sent again: {name}"));
+    }
     for name in &repaired.partly {
         output.line(format!("repaired as far as its bytes could be found: {name}"));
     }

@@ -7,7 +7,7 @@ use std::fs::{DirBuilder, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -83,10 +83,9 @@ pub fn bind_first(places: &[PathBuf]) -> io::Result<(UnixListener, PathBuf)> {
 
 /// Answers until the process ends. A socket whose file is gone is bound again: nobody would find the
 /// daemon any more.
-pub async fn serve(mut listener: UnixListener, path: PathBuf, handles: Handles) {
+pub async fn serve(mut listener: UnixListener, mut door: Door, handles: Handles) {
     let router = routes::router(handles);
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let mut door = Door::at(path);
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
@@ -119,32 +118,46 @@ pub async fn serve(mut listener: UnixListener, path: PathBuf, handles: Handles) 
     }
 }
 
-/// The socket's file, by which clients find it.
-struct Door {
+/// The socket's file, by which clients find it. Clones know of the same one.
+#[derive(Debug, Clone)]
+pub struct Door {
     path: PathBuf,
     /// Its device and inode.
-    file: Option<(u64, u64)>,
+    file: Arc<Mutex<Option<(u64, u64)>>>,
     /// True once it was told that it is gone and cannot be made.
     told: bool,
 }
 
 impl Door {
-    fn at(path: PathBuf) -> Self {
-        Self { file: file_of(&path), path, told: false }
+    /// The socket that was bound at `path` a moment ago.
+    #[must_use]
+    pub fn at(path: PathBuf) -> Self {
+        Self { file: Arc::new(Mutex::new(file_of(&path))), path, told: false }
+    }
+
+    /// Removes the file, unless another daemon's socket has taken its place.
+    pub fn close(&self) {
+        if self.is_ours() {
+            // The next daemon would remove it as well.
+            let _gone_already = std::fs::remove_file(&self.path);
+        }
+    }
+
+    fn is_ours(&self) -> bool {
+        let there = file_of(&self.path);
+        there.is_some() && there == *self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The socket, bound anew where its file is gone. One of another daemon is left alone.
     fn anew(&mut self) -> Option<UnixListener> {
-        let there = file_of(&self.path);
-        if (there.is_some() && there == self.file)
-            || std::os::unix::net::UnixStream::connect(&self.path).is_ok()
-        {
+        if self.is_ours() || !is_deserted(&self.path) {
             return None;
         }
         match bind_again(&self.path) {
             Ok(listener) => {
                 tracing::warn!(path = %self.path.display(), "the control socket was gone, and is made anew");
-                *self = Self::at(std::mem::take(&mut self.path));
+                *self.file.lock().unwrap_or_else(PoisonError::into_inner) = file_of(&self.path);
+                self.told = false;
                 Some(listener)
             }
             Err(error) => {
@@ -170,6 +183,14 @@ fn bind_again(path: &Path) -> io::Result<UnixListener> {
         }
     }
     bind(path)
+}
+
+/// True if no program listens at `path`. One that is busy, or lets nobody in, listens.
+fn is_deserted(path: &Path) -> bool {
+    let error = std::os::unix::net::UnixStream::connect(path).err();
+    error.is_some_and(|error| {
+        matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound)
+    })
 }
 
 fn file_of(path: &Path) -> Option<(u64, u64)> {

@@ -45,6 +45,7 @@ mod merge_hidden;
 mod merge_model;
 mod merge_texts;
 mod merge_unasked;
+mod misnamed;
 mod mounts;
 mod names;
 mod next_steps;

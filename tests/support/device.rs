@@ -269,6 +269,11 @@ impl Device {
         self.meter.read().requests
     }
 
+    /// Bytes received so far.
+    pub fn bytes_down(&self) -> u64 {
+        self.meter.read().bytes_down
+    }
+
     pub fn write(&self, path: &str, bytes: impl AsRef<[u8]>) {
         let path = self.root.join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();

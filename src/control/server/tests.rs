@@ -36,8 +36,13 @@ async fn a_socket_whose_file_is_gone_is_bound_again_and_another_ones_is_left_alo
     // Of another daemon with the same place: the last one that started has it.
     let other = bind(&path).unwrap();
     assert!(door.anew().is_none());
+    door.close();
+    assert!(UnixStream::connect(&path).await.is_ok(), "it is not ours to remove");
     drop((anew, other));
-    assert!(door.anew().is_some(), "nobody listens there any more");
+    let again = door.clone().anew();
+    assert!(again.is_some(), "nobody listens there any more");
+    door.close();
+    assert!(!path.exists(), "a clone has bound it");
     // The folder of a disk that is away.
     std::fs::remove_dir_all(folder.path()).unwrap();
     assert!(door.anew().is_none() && !folder.path().exists());

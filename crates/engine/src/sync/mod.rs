@@ -194,8 +194,9 @@ impl Engine {
 
     fn over(layout: Layout, ports: Ports, settings: Settings, holders: Arc<Holders>) -> Self {
         let (facts, interrupt) = (cycle::FactsKnown::new(), Interrupt::default());
-        let (uplink, shown, indexed) = Default::default();
-        let context = Context { layout, ports, settings, facts, interrupt, uplink, shown, indexed, holders };
+        let (uplink, shown, indexed, judged) = Default::default();
+        let context =
+            Context { layout, ports, settings, facts, interrupt, uplink, shown, indexed, holders, judged };
         Self { context, memory: Memory::default(), log: None, gathered: Gathered::default() }
     }
 

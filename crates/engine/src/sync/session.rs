@@ -17,7 +17,7 @@ use crate::fs::Fs;
 use crate::log::{Ahead, Holders, Log, LogError};
 use crate::model::{CommitKey, Decisions, Feature, FileStat, Item, VaultId, VaultPath};
 use crate::state::{LastSync, Reference};
-use crate::sync::cycle::{Census, Early, FactsKnown, Indexed, LastLook, PutOff, Uplink, Visible};
+use crate::sync::cycle::{Census, Early, FactsKnown, Indexed, Judged, LastLook, PutOff, Uplink, Visible};
 use crate::sync::standing::Unsent;
 use crate::vault::{Layout, Marker, Verdict};
 
@@ -38,6 +38,8 @@ pub(crate) struct Context {
     pub indexed: Indexed,
     /// Commits that packs may stand in.
     pub holders: Arc<Holders>,
+    /// Recipes that gave other bytes than they should.
+    pub judged: Judged,
 }
 
 /// State that one run leaves for the next.

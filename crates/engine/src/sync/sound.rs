@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::session::Context;
-use super::{SyncError, object_cache};
+use super::{SyncError, blocking, object_cache};
 use crate::content::ChunkIndex;
 use crate::log::{ChunkReader, Leaves, Snapshot, note_claim, pack_key};
 use crate::model::{ChunkSlot, Content, Digest, PackId, PackInfo};
@@ -49,9 +49,13 @@ impl Relied {
         head: &Snapshot,
         contents: Vec<Content>,
     ) -> Result<(), SyncError> {
+        if contents.is_empty() {
+            return Ok(());
+        }
         let reader = ChunkReader::new(Arc::clone(&context.ports.remote));
+        let recipes = blocking(|| context.recipes_of(&head.recipes))?;
         for content in contents {
-            let recipe = head.recipes.get(&content.digest);
+            let recipe = recipes.get(&content.digest);
             match reader.list_chunks(index, &Leaves::new(), content, recipe).await {
                 Ok(listed) => {
                     self.chunks.extend(listed.lists.into_iter().chain(listed.chunks).chain(listed.missing));

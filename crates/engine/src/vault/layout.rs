@@ -90,6 +90,12 @@ impl Layout {
         self.sync().join("marked.json")
     }
 
+    /// `sync/recipes.json`: recipes of contents of which the vault has wrong ones.
+    #[must_use]
+    pub fn recipes(&self) -> PathBuf {
+        self.sync().join("recipes.json")
+    }
+
     /// `sync/pending`: the bytes of a commit of unknown outcome.
     #[must_use]
     pub fn pending(&self) -> PathBuf {

@@ -4,7 +4,8 @@
 //! The adversary puts junk below `commits/`, forges prune commits and checkpoints (without files,
 //! or with a line so often that no sum shows it), makes commits that unpack to more than anybody
 //! should read, claims the chunks of others for packs of garbage and other chunks for the contents
-//! of others, puts old objects again, and keeps new commits from a device for a while. In every fourth world its key may delete, too: it deletes
+//! of others (also for one that a device is about to save), puts old objects again, and keeps new
+//! commits from a device for a while. In every fourth world its key may delete, too: it deletes
 //! and damages checkpoints, what devices say of themselves, and packs. Devices lose their
 //! databases, and one joins only in the end, so that what was forged is read anew.
 //!
@@ -16,7 +17,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use cogzy_engine::content::{open_chunk, stored_in};
 use cogzy_engine::model::{
     ChunkSlot, Codec, Commit, CommitId, CommitKey, CommitKind, Device as Maker, DeviceId, Digest,
     FIRST_FORMAT, Hlc, PackId, PackInfo, Prune, Recipe, VaultId,
@@ -26,17 +26,19 @@ use cogzy_engine::sync::{
 };
 use cogzy_testkit::rng::Rng;
 
-use crate::device::{DAY, Outcome};
-use crate::disk::Kind;
+use crate::device::{DAY, Device, Outcome};
+use crate::disk::{Kind, UserOp};
 use crate::oracle::{Check, visible};
-use crate::replayed::{Within, pack_name, parse};
+use crate::replayed::{pack_name, parse};
 use crate::store::RemoteFaults;
 use crate::trace::Trace;
 use crate::world::World;
+use there::{everything_is_there, nobody_took_a_bomb};
 
 mod edits;
 mod forged;
 mod repeated;
+mod there;
 
 /// Devices from the beginning. One more joins in the end.
 const DEVICES: usize = 3;
@@ -46,8 +48,12 @@ const ALL: Retention =
 /// Retention of every third world. Prunes then delete, whatever the adversary says.
 const LITTLE: Retention = Retention { generations: 2, age: Duration::from_secs(2 * 24 * 3600), ..ALL };
 const FILES: [&str; 4] = ["traces/a.json", "traces/b.json", "notes/x.txt", "notes/y.txt"];
+/// A file of the adversary, whose content a device saves later.
+const MISNAMED: &str = "notes/misnamed.txt";
 /// One world in so many has a checkpoint with repeated lines.
 const REPEATS: u64 = 13;
+/// One world in so many has a file whose recipe is wrong.
+const MISNAMES: u64 = 2;
 /// After this time nothing is done any more that a device could be waiting for.
 const ROUNDS: usize = 8;
 
@@ -71,6 +77,8 @@ struct Adversary {
     attacked: BTreeSet<String>,
     /// Recipes that it claims for contents of others.
     recipes: Vec<Recipe>,
+    /// Path and content that a device is about to save, and that is claimed to be there.
+    coming: Option<(String, Vec<u8>)>,
 }
 
 /// Runs a seed from the first step to the end.
@@ -97,9 +105,16 @@ pub async fn run(seed: u64, trace: Trace) -> Check {
     // Drawn apart, and rare: each device that reads such a checkpoint adds up 65,536 lines.
     let mut other = Rng::stream(seed, "repeated lines");
     let mut repeat_at = seed.is_multiple_of(REPEATS).then(|| other.below(10));
+    let mut apart = Rng::stream(seed, "misnamed");
+    let misname_at = seed.is_multiple_of(MISNAMES).then(|| apart.below(10));
     for step in 0..10 + rng.below(20) {
         if repeat_at.is_some_and(|at| at <= step) && adversary.repeat(&world, &commits(&world)).await {
             repeat_at = None;
+        }
+        if misname_at == Some(step) {
+            adversary.begin_misname(&world, &mut apart);
+        } else if adversary.coming.is_some() && apart.one_in(3) {
+            save_coming(&mut world, apart.below(DEVICES), &mut adversary).await?;
         }
         let at = rng.below(DEVICES);
         match rng.below(11) {
@@ -114,7 +129,28 @@ pub async fn run(seed: u64, trace: Trace) -> Check {
         }
         everything_is_there(&world, &adversary, retention)?;
     }
+    for device in &world.devices {
+        *device.faults.lock().unwrap() = RemoteFaults::default();
+    }
+    if adversary.coming.is_some() {
+        save_coming(&mut world, 0, &mut adversary).await?;
+    }
     end(&mut world, &adversary).await
+}
+
+/// A device saves what was claimed to be there, and sends it. From then on everybody can have it.
+async fn save_coming(world: &mut World, at: usize, adversary: &mut Adversary) -> Check {
+    let Some((path, bytes)) = adversary.coming.clone() else { return Ok(()) };
+    let is_withheld = |device: &Device| device.faults.lock().unwrap().stale > 0;
+    // What is withheld from one may be what another one has sent.
+    if world.devices.iter().any(is_withheld) {
+        return Ok(());
+    }
+    world.trace.mark("adversary: a misnamed content is saved");
+    world.user(at, &UserOp::Replace(path, bytes));
+    sync(world, at, true).await?;
+    adversary.coming = None;
+    Ok(())
 }
 
 /// A cycle, which nothing that the adversary does may stop. Files may wait only where `some_wait`.
@@ -140,9 +176,10 @@ async fn sync(world: &mut World, at: usize, some_wait: bool) -> Check {
 async fn prune(world: &mut World, at: usize, adversary: &Adversary) -> Check {
     let device = &mut world.devices[at];
     let withheld = device.faults.lock().unwrap().stale > 0;
+    let some_gone = !adversary.deleted.is_empty() || adversary.coming.is_some();
     match device.prune().await {
         // What is withheld from it is not there for it, and it lets nothing go.
-        Some(pruned) if pruned.damaged > 0 && adversary.deleted.is_empty() && !withheld => {
+        Some(pruned) if pruned.damaged > 0 && !some_gone && !withheld => {
             Err(format!("{}: {pruned:?}", device.name))
         }
         None if !withheld => Err(format!("{} cannot prune", device.name)),
@@ -153,9 +190,6 @@ async fn prune(world: &mut World, at: usize, adversary: &Adversary) -> Check {
 /// Nothing is done any more: all devices come to hold the same, old data goes as far as it may, and
 /// then everything is there.
 async fn end(world: &mut World, adversary: &Adversary) -> Check {
-    for device in &world.devices {
-        *device.faults.lock().unwrap() = RemoteFaults::default();
-    }
     let retention = world.devices[0].retention;
     for round in 0..ROUNDS {
         world.pass(8 * DAY).await;
@@ -226,60 +260,6 @@ async fn give_up(world: &mut World) -> Result<bool, String> {
     }
 }
 
-/// No commit builds on one that unpacks to too much.
-fn nobody_took_a_bomb(world: &World, adversary: &Adversary) -> Check {
-    let is_bomb = |key: &&CommitKey| adversary.bombs.contains(key);
-    for (key, commit) in commits(world) {
-        let own = adversary.made.contains(&format!("commits/{key}"));
-        if let Some(bomb) = commit.parents.iter().find(is_bomb).filter(|_| !own) {
-            return Err(format!("commit {key} builds on {bomb}, which unpacks to more than is allowed"));
-        }
-    }
-    Ok(())
-}
-
-/// Every version that a commit names can be put together from what is in the bucket, if the commit
-/// is young enough or all is kept.
-fn everything_is_there(world: &World, adversary: &Adversary, retention: Retention) -> Check {
-    let commits = commits(world);
-    let bucket = world.store.lock();
-    let mut places: BTreeMap<Digest, Vec<(PackId, ChunkSlot)>> = BTreeMap::new();
-    let mut within = Within::default();
-    for (pack, chunks) in commits.iter().flat_map(|(key, commit)| within.take(*key, commit)) {
-        chunks.iter().for_each(|slot| places.entry(slot.id).or_default().push((pack, *slot)));
-    }
-    // A merge repeats the claims of what it merges.
-    let said = commits.values().flat_map(|commit| &commit.recipes);
-    let said = said.filter(|of| !adversary.recipes.contains(&of.recipe));
-    let recipes: BTreeMap<Digest, &Recipe> = said.map(|of| (of.digest, &of.recipe)).collect();
-    let gives = |(pack, slot): &(PackId, ChunkSlot)| {
-        let whole = within.bytes(*pack, &bucket.objects).map(|body| stored_in(slot, body));
-        whole.is_some_and(|stored| open_chunk(*pack, slot, stored).is_ok())
-    };
-    let age_ms = i64::try_from(retention.age.as_millis()).unwrap();
-    let since_ms = bucket.now_ms() - age_ms;
-    let is_kept = |key: &CommitKey| {
-        retention.generations == ALL.generations || bucket.put_at(*key).is_some_and(|at| at > since_ms)
-    };
-    let is_deleted =
-        |places: &Vec<(PackId, ChunkSlot)>| places.iter().any(|(pack, _)| adversary.deleted.contains(pack));
-    for (key, commit) in commits.iter().filter(|(key, _)| is_kept(key)) {
-        let kept = commit.kept.iter().flat_map(|conflict| &conflict.files).filter_map(|file| file.entry);
-        for entry in commit.changes.iter().filter_map(|change| change.entry).chain(kept) {
-            let whole = vec![entry.digest];
-            let parts = recipes.get(&entry.digest).map(|of| of.parts.iter().map(|part| part.id).collect());
-            let chunks: Vec<Digest> = parts.unwrap_or(whole);
-            let lost = chunks
-                .iter()
-                .find(|id| !places.get(*id).is_some_and(|all| all.iter().any(gives) || is_deleted(all)));
-            if let Some(chunk) = lost.filter(|_| entry.size > 0) {
-                return Err(format!("chunk {chunk} of {} of commit {key} is lost", entry.digest));
-            }
-        }
-    }
-    Ok(())
-}
-
 impl Adversary {
     fn act(&mut self, world: &World, rng: &mut Rng) {
         let commits = commits(world);
@@ -330,9 +310,20 @@ impl Adversary {
         }
     }
 
-    /// True where files wait: for packs that are swept or gone.
+    /// True where files wait: for packs that are swept or gone, or for a content that nobody has
+    /// sent.
     fn some_wait(&self) -> bool {
-        self.swept || !self.deleted.is_empty()
+        self.swept || !self.deleted.is_empty() || self.coming.is_some()
+    }
+
+    /// True for a content that nobody has sent.
+    fn awaits(&self, content: &Digest) -> bool {
+        self.coming.as_ref().is_some_and(|(_, bytes)| Digest::of(bytes) == *content)
+    }
+
+    fn begin_misname(&mut self, world: &World, rng: &mut Rng) {
+        let head = commits(world).into_keys().rev().find(|key| !self.bombs.contains(key));
+        head.into_iter().for_each(|head| self.misname(world, rng, head));
     }
 
     /// Deletes or damages an object. Of a commit that is gone devices rightly halt; what a commit

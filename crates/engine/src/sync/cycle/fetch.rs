@@ -5,7 +5,8 @@
 //! few, with neighbouring ranges joined. Every chunk of a pack is compared with its name, and every
 //! file with its digest. What old files hold is known from their recipes and taken as it stands: a
 //! file that comes out as another one is put together once more, from old files that are cut anew,
-//! and from chunks that are compared with their names. A pack that is damaged or lost in the bucket
+//! and from chunks that are compared with their names. If it is another one then, its recipe is
+//! wrong, and those of other commits are tried ([`super::claimed`]). A pack that is damaged or lost in the bucket
 //! costs only the files that need it. The reads under way bound the memory for this, whatever the
 //! length of a file. A crash leaves a stage, which the next start removes.
 
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use futures_util::Stream;
 
+use super::claimed::other_bytes;
 use super::finishing::{Finishing, LARGE};
 use super::old::{Old, Told};
 use super::on_disk::OnDisk;
@@ -23,8 +25,8 @@ use super::pieces::{Piece, Pieces, lists_of};
 use super::sources::{Arrived, Arriving, Source};
 use crate::content::{ChunkIndex, Placed};
 use crate::fs::At;
-use crate::log::{ChunkReader, Leaves, LogError, Snapshot, parse_pack_key};
-use crate::model::{ChunkParams, Digest, Entry, PackId};
+use crate::log::{ChunkReader, Leaves, Log, LogError, Snapshot, parse_pack_key};
+use crate::model::{ChunkParams, Digest, Entry, PackId, Recipe, SharedMap};
 use crate::remote::RemoteErrorKind;
 use crate::sync::session::Context;
 use crate::sync::{Progress, SyncError, Watcher, blocking};
@@ -44,8 +46,8 @@ pub(crate) struct Wanted {
 /// Files to be put together, and their sources.
 #[derive(Debug)]
 pub(crate) struct Order<'a> {
-    /// Parameters by which the vault cuts files.
-    pub(crate) params: ChunkParams,
+    /// Log of the vault.
+    pub(crate) log: &'a Log,
     /// State that names the packs and recipes.
     pub(crate) remote: &'a Snapshot,
     /// The files, in the order in which they are written.
@@ -66,27 +68,33 @@ impl Context {
     ) -> Result<BTreeMap<u32, SyncError>, SyncError> {
         let index = self.indexed.take(&order.remote.packs);
         let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
-        let told = blocking(|| self.look_up(&order, &index));
+        let params = order.log.header()?.chunking;
+        let told = blocking(|| self.look_up(&order, params, &index));
+        let recipes = blocking(|| self.recipes_of(&order.remote.recipes))?;
+        let (wanted, mut lost) = self.part_doubted(order.wanted, &recipes);
         let assembly =
             Assembly { context: self, order: &order, index: &index, reader: &reader, stage, watcher };
-        let first = assembly.write(order.wanted, told, progress).await?;
-        let mut lost = first.lost;
+        let mut first = assembly.write(&wanted, &recipes, told, progress).await?;
+        lost.append(&mut first.lost);
         if !first.doubtful.is_empty() {
             // A local file is not what it was taken for: now each is read to see what it holds.
             for file in &first.doubtful {
                 tracing::info!(file = file.name, "a local file has changed; it is put together again");
                 blocking(|| stage.clear(file.slot))?;
             }
-            let cut = blocking(|| self.cut_old(&order));
-            lost.extend(assembly.write(&first.doubtful, cut, first.progress).await?.lost);
+            let cut = blocking(|| self.cut_old(&order, params));
+            let mut second = assembly.write(&first.doubtful, &recipes, cut, first.progress).await?;
+            lost.append(&mut second.lost);
+            first.progress = second.progress;
         }
+        assembly.by_other_claims(&mut lost, &recipes, first.progress).await?;
         self.note_read(&reader);
         self.indexed.keep(order.remote.packs.clone(), index);
         Ok(lost)
     }
 
     /// Chunks that the old files hold, by what was told of them where that is enough.
-    fn look_up(&self, order: &Order<'_>, index: &ChunkIndex) -> OnDisk {
+    fn look_up(&self, order: &Order<'_>, params: ChunkParams, index: &ChunkIndex) -> OnDisk {
         let database = &self.ports.database;
         let list = |id: &Digest| database.list(id).unwrap_or_default();
         let mut on_disk = OnDisk::unchecked();
@@ -99,7 +107,7 @@ impl Context {
             }
         }
         let known = on_disk.leaves.len();
-        on_disk.add_files(self.fs(), &unknown, order.params, self.settings.threads);
+        on_disk.add_files(self.fs(), &unknown, params, self.settings.threads);
         if on_disk.leaves.len() > known {
             self.keep_lists(&on_disk.leaves);
         }
@@ -107,10 +115,10 @@ impl Context {
     }
 
     /// Chunks that the old files hold, by their bytes.
-    fn cut_old(&self, order: &Order<'_>) -> OnDisk {
+    fn cut_old(&self, order: &Order<'_>, params: ChunkParams) -> OnDisk {
         let mut on_disk = OnDisk::default();
         let old: Vec<PathBuf> = order.old.iter().map(|old| old.path.clone()).collect();
-        on_disk.add_files(self.fs(), &old, order.params, self.settings.threads);
+        on_disk.add_files(self.fs(), &old, params, self.settings.threads);
         on_disk
     }
 
@@ -126,37 +134,38 @@ impl Context {
 }
 
 /// Files that are put together in one go.
-struct Assembly<'a> {
-    context: &'a Context,
-    order: &'a Order<'a>,
+pub(super) struct Assembly<'a> {
+    pub(super) context: &'a Context,
+    pub(super) order: &'a Order<'a>,
     index: &'a ChunkIndex,
     reader: &'a ChunkReader,
-    stage: &'a Stage,
+    pub(super) stage: &'a Stage,
     watcher: &'a dyn Watcher,
 }
 
 /// Result of an assembly.
-struct Assembled {
+pub(super) struct Assembled {
     /// Files that cannot be put together, by slot.
-    lost: BTreeMap<u32, SyncError>,
+    pub(super) lost: BTreeMap<u32, SyncError>,
     /// Files of unchecked bytes that came out as something else.
     doubtful: Vec<Wanted>,
-    progress: Progress,
+    pub(super) progress: Progress,
 }
 
 impl Assembly<'_> {
-    async fn write(
+    pub(super) async fn write(
         &self,
         wanted: &[Wanted],
+        recipes: &SharedMap<Digest, Recipe>,
         mut on_disk: OnDisk,
         progress: Progress,
     ) -> Result<Assembled, SyncError> {
         let Self { context, order, index, reader, stage, watcher } = *self;
         let mut leaves = std::mem::take(&mut on_disk.leaves);
-        let lists = lists_of(order.remote, wanted, &leaves, index, reader).await?;
+        let lists = lists_of(recipes, wanted, &leaves, index, reader).await?;
         blocking(|| context.keep_lists(&lists));
         leaves.extend(lists);
-        let mut pieces = Pieces::of(order.remote, &leaves, wanted);
+        let mut pieces = Pieces::of(recipes, &leaves, wanted);
         let source = Source { fs: context.fs(), reader, index, on_disk };
         let mut output = Output {
             source,
@@ -228,10 +237,13 @@ impl Output<'_> {
             return Ok(());
         }
         if let Some(writer) = self.writer.take() {
-            if !self.source.on_disk.checks() && writer.written() != file.entry.content() {
-                self.doubtful.push(file.clone());
-            } else {
+            // Of checked bytes it is the recipe that is wrong.
+            if writer.written() == file.entry.content() {
                 self.finishing.add(writer, file.slot, file.entry).await?;
+            } else if self.source.on_disk.checks() {
+                self.lost.insert(file.slot, other_bytes(file));
+            } else {
+                self.doubtful.push(file.clone());
             }
         }
         if !self.is_doubtful(file) {

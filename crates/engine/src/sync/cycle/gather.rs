@@ -63,6 +63,7 @@ impl Gather<'_> {
         let small = context.settings.limits.enclosed_at(head.seq(), files);
         let mut known = Known::new(head, index, self.left_over.to_vec());
         known.doubtful = self.doubtful;
+        known.agreed = Some(&self.survey.base);
         let uploads = Uploads::new(context).keeping(small);
         let mut gathered = Gathered {
             sent: Sent::default(),

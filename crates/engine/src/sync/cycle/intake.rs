@@ -4,10 +4,9 @@
 //! what [`super::upload`] says.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
-use super::upload::Counted;
 use super::{Run, Survey};
 use crate::fs::readable_files_below;
 use crate::model::{Conflict, Content, Digest, Entry, FileStat, Recipe, VaultPath};
@@ -45,7 +44,7 @@ impl Context {
         source: &Source,
         read: &(dyn Fn(u64) + Sync),
     ) -> Result<Taken, SyncError> {
-        if source.content.size == 0 || run.relies_on(source.content) {
+        if source.content.size == 0 || run.believes(source.content) && run.relies_on(source.content) {
             return Ok(Taken::Known);
         }
         let taken = blocking(|| {
@@ -97,11 +96,11 @@ impl Context {
         for (path, entry) in loser.files.iter().filter_map(|file| Some((&file.path, file.entry?))) {
             // A member that was the same on both sides was not displaced: the bucket has it, so it
             // need not be here.
-            if run.relies_on(entry.content()) {
-                continue;
-            }
             let absolute = self.layout.conflict_file(loser.id, path);
             let there = self.source_at(&absolute, entry.content());
+            if (there.is_none() || run.believes(entry.content())) && run.relies_on(entry.content()) {
+                continue;
+            }
             // After a long time, the bucket may have it no longer.
             match there.or_else(|| blocking(|| self.anywhere(entry.content()))) {
                 Some(source) => sources.push(source),
@@ -155,5 +154,34 @@ impl Context {
         let stat = *local.stats.get(path)?;
         let relative = local.names.on_disk(path).unwrap_or_else(|| path.to_string());
         Some(Source { relative, stat, content: entry.content() })
+    }
+}
+
+/// Bytes read between two reports.
+const TELL_AFTER: u64 = 1 << 20;
+
+/// A reader that reports how much it has read.
+pub(crate) struct Counted<'a, R> {
+    from: R,
+    read: u64,
+    told: u64,
+    tell: &'a dyn Fn(u64),
+}
+
+impl<'a, R: Read> Counted<'a, R> {
+    pub(crate) fn new(from: R, tell: &'a dyn Fn(u64)) -> Self {
+        Self { from, read: 0, told: 0, tell }
+    }
+}
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.from.read(buffer)?;
+        self.read += count as u64;
+        if self.read - self.told >= TELL_AFTER {
+            self.told = self.read;
+            (self.tell)(self.read);
+        }
+        Ok(count)
     }
 }

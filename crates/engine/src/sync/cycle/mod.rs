@@ -14,6 +14,7 @@ mod apply_lock;
 mod base;
 mod begin;
 mod census;
+mod claimed;
 mod commit;
 mod cut_short;
 mod databases;
@@ -53,6 +54,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 pub(crate) use census::{Census, Visible};
+pub(crate) use claimed::Judged;
 pub(crate) use fetch::{Order, Wanted};
 pub(crate) use groups::{FactsKnown, Members, kind, listed, looked_into};
 pub(crate) use hinted::LastLook;

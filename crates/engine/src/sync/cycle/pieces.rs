@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use super::fetch::{Wanted, is_lost};
 use crate::content::{ChunkIndex, Placed};
-use crate::log::{ChunkReader, Leaves, Snapshot, Walk};
-use crate::model::Digest;
+use crate::log::{ChunkReader, Leaves, Walk};
+use crate::model::{Digest, Recipe, SharedMap};
 use crate::sync::SyncError;
 
 /// Chunks whose reads are planned together.
@@ -27,7 +27,7 @@ pub(super) struct Piece<'a> {
 
 /// The rest of the files, a bounded number of chunks at a time.
 pub(super) struct Pieces<'a> {
-    remote: &'a Snapshot,
+    recipes: &'a SharedMap<Digest, Recipe>,
     leaves: &'a Leaves,
     ahead: std::slice::Iter<'a, Wanted>,
     open: Option<(&'a Wanted, Walk<'a>)>,
@@ -36,8 +36,12 @@ pub(super) struct Pieces<'a> {
 }
 
 impl<'a> Pieces<'a> {
-    pub(super) fn of(remote: &'a Snapshot, leaves: &'a Leaves, wanted: &'a [Wanted]) -> Self {
-        Self { remote, leaves, ahead: wanted.iter(), open: None, read: Leaves::new() }
+    pub(super) fn of(
+        recipes: &'a SharedMap<Digest, Recipe>,
+        leaves: &'a Leaves,
+        wanted: &'a [Wanted],
+    ) -> Self {
+        Self { recipes, leaves, ahead: wanted.iter(), open: None, read: Leaves::new() }
     }
 
     /// The next pieces. None at the end.
@@ -80,7 +84,7 @@ impl<'a> Pieces<'a> {
         reader: &'a ChunkReader,
         index: &'a ChunkIndex,
     ) -> Result<Walk<'a>, SyncError> {
-        let recipe = self.remote.recipes.get(&file.entry.digest);
+        let recipe = self.recipes.get(&file.entry.digest);
         Ok(reader.walk(index, self.leaves, file.entry.content(), recipe).await?)
     }
 }
@@ -103,13 +107,13 @@ async fn advance<'a>(
 /// cost one way to the store and back. What cannot be had is asked for once more, by the file
 /// that needs it.
 pub(super) async fn lists_of(
-    remote: &Snapshot,
+    recipes: &SharedMap<Digest, Recipe>,
     wanted: &[Wanted],
     at_hand: &Leaves,
     index: &ChunkIndex,
     reader: &ChunkReader,
 ) -> Result<Leaves, SyncError> {
-    let recipes = wanted.iter().filter_map(|file| remote.recipes.get(&file.entry.digest));
+    let recipes = wanted.iter().filter_map(|file| recipes.get(&file.entry.digest));
     let lists = recipes.filter(|recipe| recipe.depth > 0).flat_map(|recipe| &recipe.parts);
     let lists = lists.map(|part| part.id).filter(|id| !at_hand.contains_key(id) && index.contains(id));
     let lists: BTreeSet<Digest> = lists.take(LISTS_TOGETHER).collect();

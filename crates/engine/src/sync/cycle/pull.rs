@@ -152,8 +152,7 @@ impl Session<'_> {
             ..Progress::default()
         };
         let old = incoming.old_files(wanted, self.context.layout.root());
-        let params = self.log.header()?.chunking;
-        let order = Order { params, remote: incoming.remote, wanted, old };
+        let order = Order { log: self.log, remote: incoming.remote, wanted, old };
         self.context.fetch(order, stage, progress, self.watcher).await
     }
 

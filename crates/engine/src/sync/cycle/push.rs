@@ -140,6 +140,7 @@ impl Session<'_> {
         if sent.databases && self.behind(Feature::Sqlite, &pushing.head).await?.is_empty() {
             commit.needs.push(Feature::Sqlite.need());
         }
+        self.context.note_own_recipes(&commit, &pushing.head)?;
         let prepared = Prepared::new(commit)?;
         let after = manifest_after(&pushing.head, &prepared.commit, &pushing.survey.local.tree);
         pushing.done.extend(sent.items.iter().cloned());

@@ -40,10 +40,11 @@ pub(super) fn fill(mut commit: Commit, head: &Snapshot, batch: &[&Step], sent: &
         .chain(kept)
         .map(|entry| entry.digest)
         .collect();
+    // Where the state has another one, that may be wrong.
     let recipes = sent
         .recipes
         .iter()
-        .filter(|(digest, _)| named.contains(digest) && !head.recipes.contains_key(digest));
+        .filter(|(digest, recipe)| named.contains(digest) && head.recipes.get(digest) != Some(recipe));
     commit.recipes =
         recipes.map(|(digest, recipe)| RecipeOf { digest: *digest, recipe: recipe.clone() }).collect();
     commit.packs = sent.packs.values().cloned().collect();

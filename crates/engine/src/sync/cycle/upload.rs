@@ -4,7 +4,8 @@
 //! bounds the memory. A pack that has arrived is noted in the cache database, so that a crash
 //! before the commit does not send it again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -17,7 +18,7 @@ use super::Uplink;
 use crate::clock::{Clock, Entropy};
 use crate::content::{ChunkIndex, FinishedPack, Ingest, IngestError, Ingested};
 use crate::log::{Leaves, Snapshot, pack_key};
-use crate::model::{ChunkParams, Content, Digest, PackId, PackInfo, Recipe};
+use crate::model::{ChunkParams, Content, Digest, PackId, PackInfo, Recipe, Tree};
 use crate::planted::{Bug, planted};
 use crate::remote::{Remote, RemoteError};
 use crate::state::Database;
@@ -40,6 +41,9 @@ pub(crate) struct Known<'a> {
     relied: BTreeSet<Digest>,
     /// True where some of the index was found to be missing.
     pub(crate) doubtful: bool,
+    /// Files that this device has agreed on: the recipes of their contents count. None if those of
+    /// the whole state do.
+    pub(crate) agreed: Option<&'a Tree>,
 }
 
 impl<'a> Known<'a> {
@@ -54,6 +58,7 @@ impl<'a> Known<'a> {
             used: BTreeSet::new(),
             relied: BTreeSet::new(),
             doubtful: false,
+            agreed: None,
         }
     }
 
@@ -255,6 +260,10 @@ pub(crate) struct Run<'a> {
     doubtful: bool,
     /// True where an earlier run has sent packs that no commit names yet.
     resumes: bool,
+    /// See [`Known::agreed`].
+    agreed: Option<&'a Tree>,
+    /// Contents of these files that have a recipe, once they were asked for.
+    believed: OnceCell<HashSet<Digest>>,
 }
 
 impl<'a> Run<'a> {
@@ -264,7 +273,7 @@ impl<'a> Run<'a> {
         known: &'a mut Known<'_>,
         uploads: Uploads,
     ) -> Result<Self, SyncError> {
-        let (remote, index, doubtful) = (known.remote, known.index, known.doubtful);
+        let (remote, index, doubtful, agreed) = (known.remote, known.index, known.doubtful, known.agreed);
         let resumes = !known.left_over.is_empty();
         let known: KnownFn<'a> = Box::new(|id| known.has_chunk(id));
         let to = uploads.clone();
@@ -273,7 +282,8 @@ impl<'a> Run<'a> {
             .map_err(|error| SyncError::Upload(error.to_string()))?;
         let uplink = uploads.uplink.clone();
         let ingest = ingest.with_helpers(uploads.helpers).with_pack_target(move || uplink.pack_target());
-        Ok(Self { ingest, remote, index, uploads, relied: Vec::new(), doubtful, resumes })
+        let (relied, believed) = (Vec::new(), OnceCell::new());
+        Ok(Self { ingest, remote, index, uploads, relied, doubtful, resumes, agreed, believed })
     }
 
     /// The packs on their way.
@@ -288,6 +298,15 @@ impl<'a> Run<'a> {
             self.relied.push(content);
         }
         known
+    }
+
+    /// False for a content whose recipe nobody but its bringer has tried, as far as this device
+    /// knows. Whoever has the file cuts it anew, and brings its own recipe if that is another one.
+    pub(crate) fn believes(&self, content: Content) -> bool {
+        let has_recipe = |content: &Digest| self.remote.recipes.contains_key(content);
+        let Some(agreed) = self.agreed.filter(|_| has_recipe(&content.digest)) else { return true };
+        let of_agreed = || agreed.values().map(|entry| entry.digest).filter(has_recipe).collect();
+        self.believed.get_or_init(of_agreed).contains(&content.digest)
     }
 
     /// Recipe of a content that an earlier run has cut and sent whole, so that it need not be cut
@@ -353,35 +372,6 @@ fn fatal(error: IngestError<SyncError>) -> SyncError {
     match error {
         IngestError::Sink(error) => error,
         other => SyncError::Upload(other.to_string()),
-    }
-}
-
-/// Bytes read between two reports.
-const TELL_AFTER: u64 = 1 << 20;
-
-/// A reader that reports how much it has read.
-pub(crate) struct Counted<'a, R> {
-    from: R,
-    read: u64,
-    told: u64,
-    tell: &'a dyn Fn(u64),
-}
-
-impl<'a, R: Read> Counted<'a, R> {
-    pub(crate) fn new(from: R, tell: &'a dyn Fn(u64)) -> Self {
-        Self { from, read: 0, told: 0, tell }
-    }
-}
-
-impl<R: Read> Read for Counted<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.from.read(buffer)?;
-        self.read += count as u64;
-        if self.read - self.told >= TELL_AFTER {
-            self.told = self.read;
-            (self.tell)(self.read);
-        }
-        Ok(count)
     }
 }
 

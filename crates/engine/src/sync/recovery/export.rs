@@ -254,8 +254,7 @@ impl Context {
                 Some(id) => blocking(|| self.stage_here(id, &wanted, &stage))?,
                 None => wanted.clone(),
             };
-            let order =
-                Order { params: log.header()?.chunking, remote: state, wanted: &elsewhere, old: vec![] };
+            let order = Order { log, remote: state, wanted: &elsewhere, old: vec![] };
             let lost = self.fetch(order, &stage, progress, watcher).await?;
             let mut exported = Exported { generation: state.seq(), never, ..Exported::default() };
             for (file, path) in wanted.iter().zip(files.keys()) {

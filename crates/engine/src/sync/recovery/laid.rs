@@ -120,7 +120,7 @@ impl Session<'_> {
             old.extend([path.below(layout.root()), layout.conflict_file(laid.id, path)].map(Old::from));
         }
         self.context.check_room(&wanted, layout.root())?;
-        let order = Order { params: self.log.header()?.chunking, remote: state, wanted: &wanted, old };
+        let order = Order { log: self.log, remote: state, wanted: &wanted, old };
         let lost = self.context.fetch(order, laid.stage, Progress::default(), self.watcher).await?;
         laid.slots.retain(|_, slot| !lost.contains_key(slot));
         let missing = wanted.iter().find(|file| lost.contains_key(&file.slot));

@@ -21,7 +21,7 @@ use crate::plan::{self, Hold, Input};
 use crate::sync::cycle::list_chunks;
 use crate::sync::report::{Trouble, Weight};
 use crate::sync::session::{Context, Session};
-use crate::sync::{About, Engine, Refusal, Report, Request, SyncError, Watcher};
+use crate::sync::{About, Engine, Refusal, Report, Request, SyncError, Watcher, blocking};
 
 /// A wanted generation, as the difference to the newest one.
 #[derive(Debug, Default)]
@@ -39,6 +39,8 @@ pub(crate) struct Rewrite {
     pub(crate) prune: Prune,
     /// Packs that were put for this commit.
     pub(crate) packs: Vec<PackInfo>,
+    /// Recipes to claim in place of those that the newest state has.
+    pub(crate) recipes: BTreeMap<Digest, Recipe>,
     /// The groups, where they change.
     pub(crate) groups: Option<Vec<Group>>,
 }
@@ -231,6 +233,7 @@ impl Session<'_> {
             put_back: _,
             mut prune,
             packs: put,
+            recipes: claimed,
             groups,
         } = rewrite;
         wanted.retain(|path, entry| head.tree.get(path) != entry.as_ref());
@@ -239,6 +242,7 @@ impl Session<'_> {
             && resolved.is_empty()
             && prune.is_empty()
             && put.is_empty()
+            && claimed.is_empty()
             && groups.is_none()
         {
             return Ok(None);
@@ -252,7 +256,7 @@ impl Session<'_> {
         let all = set.chain(files.map(|file| (&file.path, file.entry.as_ref())));
         let needed: Vec<(&VaultPath, &Entry)> =
             all.filter_map(|(path, entry)| entry.map(|entry| (path, entry))).collect();
-        let Sources { recipes, mut packs, unmarked } =
+        let Sources { mut recipes, mut packs, unmarked } =
             self.context.sources(head, from.as_deref(), &needed).await?;
         prune.unmarked.extend(unmarked);
         prune.unmarked.sort();
@@ -263,6 +267,7 @@ impl Session<'_> {
             state.packs.extend(packs.iter().map(|(id, pack)| (*id, Arc::clone(pack))));
             self.must_fit(&state, &after, &wanted).await?;
         }
+        recipes.extend(claimed);
         packs.extend(put.into_iter().map(|pack| (pack.id, Arc::new(pack))));
         let mut record = self.context.record_or_first(self.marker.vault)?;
         let txn = self.next_txn(record.txn).await?;
@@ -334,10 +339,12 @@ impl Context {
         let is_marked = |pack: &PackId| head.marked.contains_key(pack);
         let index: ChunkIndex = head.packs.values().chain(more.values()).cloned().collect();
         let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
+        let right = blocking(|| self.right_recipes())?;
         let mut sources = Sources::default();
         for &(path, entry) in needed {
             let known = head.recipes.get(&entry.digest);
-            let recipe = known.or_else(|| from.and_then(|from| from.recipes.get(&entry.digest)));
+            let said = known.or_else(|| from.and_then(|from| from.recipes.get(&entry.digest)));
+            let recipe = said.and(right.get(&entry.digest)).or(said);
             let gone = || SyncError::from(Refusal::gone(path, from, head));
             let listed = list_chunks(&reader, &index, path.as_str(), entry.content(), recipe).await;
             let listed = listed.map_err(|error| if error.is_damage() { gone() } else { error })?;
@@ -353,7 +360,7 @@ impl Context {
                     sources.unmarked.extend(places);
                 }
             }
-            if let (None, Some(recipe)) = (known, recipe) {
+            if let Some(recipe) = recipe.filter(|recipe| known != Some(*recipe)) {
                 sources.recipes.insert(entry.digest, recipe.clone());
             }
         }

@@ -64,7 +64,7 @@ impl Session<'_> {
         let id = ApplyId::new(ports.clock.now_ms(), random(ports.entropy.as_ref()));
         let stage = Stage::create(ports.fs.clone(), layout, &id)?;
         let old = unknown.iter().map(|(path, ..)| path.below(layout.root()).into()).collect();
-        let order = Order { params: self.log.header()?.chunking, remote: state, wanted: &wanted, old };
+        let order = Order { log: self.log, remote: state, wanted: &wanted, old };
         let fetched = self.context.fetch(order, &stage, Progress::default(), &Unwatched).await;
         let looked_at = fetched.and_then(|lost| {
             if let Some(error) = lost.into_values().next() {

@@ -113,7 +113,7 @@ impl Session<'_> {
         let scratch = Scratch(Some(Stage::outside(context.ports.fs.clone(), folder)?));
         let Some(stage) = &scratch.0 else { return Ok(Ok(scratch)) };
         let old = paths.iter().map(|path| path.below(layout.root()).into()).collect();
-        let order = Order { params: self.log.header()?.chunking, remote: state, wanted: &wanted, old };
+        let order = Order { log: self.log, remote: state, wanted: &wanted, old };
         let lost = context.fetch(order, stage, Progress::default(), self.watcher).await?;
         let missing = paths.iter().zip(&wanted).find(|(_, file)| lost.contains_key(&file.slot));
         Ok(match missing {

@@ -14,9 +14,10 @@ use super::repair::stored_part;
 use crate::content::ChunkIndex;
 use crate::log::{BranchVersion, ChunkReader, Depth, Name, Snapshot, pack_key, unless_lost};
 use crate::model::{CommitKey, ConflictId, Digest, Entry, Item, PackId, PackInfo, Recipe, VaultPath};
-use crate::sync::SyncError;
+use crate::state::RightRecipes;
 use crate::sync::cycle::list_chunks;
 use crate::sync::session::Session;
+use crate::sync::{SyncError, blocking};
 
 /// A version of a file that cannot be put together any more.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, ToSchema)]
@@ -78,6 +79,8 @@ struct LostWalk<'a> {
     index: ChunkIndex,
     packs: BTreeSet<PackId>,
     readable: HashMap<Digest, bool>,
+    /// Recipes that count in place of those of the states.
+    right: RightRecipes,
     /// Version of each file that stands, and the generation that made it.
     open: BTreeMap<Name, (u64, Digest)>,
     /// Void generations. A version that only these have counts as carried by nobody.
@@ -89,7 +92,7 @@ impl Session<'_> {
     /// True if something that retention keeps is neither in the packs of the newest state nor in
     /// swept ones that are still there, and was not given up.
     pub(super) async fn lacks(&mut self, head: &Snapshot) -> Result<bool, SyncError> {
-        let Some(retained) = unless_lost(self.log.retained(head, head.horizon).await)? else {
+        let Some(retained) = unless_lost(self.retained(head, head.horizon).await?)? else {
             return Ok(true);
         };
         let kept = retained.sure;
@@ -119,6 +122,7 @@ impl Session<'_> {
             index: ChunkIndex::default(),
             packs: BTreeSet::new(),
             readable: HashMap::new(),
+            right: blocking(|| self.context.right_recipes())?,
             open: BTreeMap::new(),
             void: BTreeSet::new(),
             losses: Losses { head: Some(head), ..Losses::default() },
@@ -175,7 +179,7 @@ impl Session<'_> {
         if versions.is_empty() {
             return Ok(());
         }
-        let retained = unless_lost(self.log.retained(newest, newest.horizon).await)?;
+        let retained = unless_lost(self.retained(newest, newest.horizon).await?)?;
         let Some(retained) = retained else { return Ok(()) };
         let mut recipes = retained.sure.recipes;
         recipes.extend(retained.void.recipes);
@@ -319,6 +323,7 @@ impl LostWalk<'_> {
         if self.readable.contains_key(&entry.digest) {
             return Ok(());
         }
+        let recipe = self.right.get(&entry.digest).or(recipe);
         let listed = list_chunks(&self.reader, &self.index, path.as_str(), entry.content(), recipe).await;
         let is_readable = match listed {
             Ok(_) => true,

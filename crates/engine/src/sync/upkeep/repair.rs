@@ -43,6 +43,9 @@ pub struct Repaired {
     /// are lost.
     #[serde(default)]
     pub partly: Vec<String>,
+    /// Files that were whole only here, since the bucket would have made them of other bytes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sent: Vec<String>,
     /// Damaged checkpoints that were deleted: the commits hold the same.
     #[serde(default)]
     pub dropped: Vec<String>,
@@ -137,8 +140,9 @@ impl Session<'_> {
         if !packs.is_empty() {
             self.rebuild_packs(&state, &packs, repaired).await?;
         }
-        let sent = self.send_again(faults).await?;
-        repaired.objects.extend(sent.iter().map(|pack| pack_key(pack.id)));
+        let (packs, sent) = self.send_again(faults).await?;
+        repaired.objects.extend(packs.iter().map(|pack| pack_key(pack.id)));
+        repaired.sent = sent;
         // After the bucket, since they come from it.
         repaired.files = self.repair_files().await?;
         Ok(())

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::Lost;
 use super::lost::Losses;
+use super::recipes::OfRecipe;
 use crate::content::{ChunkIndex, open_chunk, read_table, stored_in};
 use crate::log::{Aside, ChunkReader, Depth, Snapshot, pack_key, parse_pack_key};
 use crate::model::{Cached, Content, Digest, PackId, PackInfo, VaultId, VaultPath};
@@ -18,6 +19,8 @@ use crate::sync::session::{Context, Session};
 use crate::sync::{Engine, Phase, Progress, SyncError, Watcher, blocking};
 use crate::vault::{Found, Scan, ScanOptions, Snapshots, scan};
 
+/// Fault of a file that is whole here, and not in the bucket.
+const OTHER_BYTES: &str = "the bucket would put it together from other bytes, whoever has said so; it is whole here, and `cogzy-vault verify --repair` sends it again";
 /// Packs read at once; each is held whole.
 const PARALLEL_PACKS: usize = 3;
 
@@ -109,7 +112,12 @@ impl Session<'_> {
             }
         }
         let base = self.log.snapshot(agreed).await?;
-        blocking(|| self.check_local(&base, &mut verified))?;
+        let of_recipes = blocking(|| self.check_local(&base, &mut verified))?;
+        if deep {
+            for OfRecipe { path, .. } in self.context.made_of_others(&base, of_recipes).await? {
+                verified.fault(path, OTHER_BYTES);
+            }
+        }
         self.check_packs(packs, &mut verified).await?;
         verified.faults.sort();
         verified.faults.dedup();
@@ -160,8 +168,9 @@ impl Session<'_> {
     }
 
     /// Hashes every local file, whatever the cache knows. If a file's bytes have changed since it
-    /// was hashed and its state has not, the disk has damaged it.
-    fn check_local(&self, base: &Snapshot, verified: &mut Verified) -> Result<(), SyncError> {
+    /// was hashed and its state has not, the disk has damaged it. Returns the files whose contents
+    /// have a recipe.
+    fn check_local(&self, base: &Snapshot, verified: &mut Verified) -> Result<Vec<OfRecipe>, SyncError> {
         let known = self.context.ports.database.stats().unwrap_or_default();
         let scan = self.context.fresh_scan(self.marker.vault, base)?;
         verified.files = scan.files.len();
@@ -170,6 +179,7 @@ impl Session<'_> {
             files_done: scan.files.len(),
             ..Progress::default()
         });
+        let mut of_recipes = Vec::new();
         for (path, found) in &scan.files {
             // Of a database in parts, the file's own state tells too little.
             let alone = !scan.in_parts.contains(path);
@@ -178,6 +188,10 @@ impl Session<'_> {
                     path,
                     "its bytes have changed although nothing has written to it: the disk has damaged it",
                 );
+            }
+            if alone && base.recipes.contains_key(&found.entry.digest) {
+                let file = scan.names.locate(self.context.layout.root(), path);
+                of_recipes.push(OfRecipe { path: path.clone(), file, content: found.entry.content() });
             }
         }
         for problem in &scan.problems {
@@ -191,7 +205,7 @@ impl Session<'_> {
         {
             verified.fault(item, format!("{faults}; `cogzy-vault restore --generation {}` with one of its paths brings the last good version back", base.seq()));
         }
-        Ok(())
+        Ok(of_recipes)
     }
 
     async fn check_packs(
@@ -270,6 +284,7 @@ impl Context {
     /// that it names.
     async fn check_contents(&self, snapshot: &Snapshot, verified: &mut Verified) -> Result<(), SyncError> {
         let index: ChunkIndex = snapshot.packs.values().cloned().collect();
+        let recipes = blocking(|| self.recipes_of(&snapshot.recipes))?;
         let reader = ChunkReader::new(Arc::clone(&self.ports.remote));
         let kept = snapshot.conflicts.values().flat_map(|conflict| &conflict.files);
         let kept = kept.filter_map(|file| file.entry.map(|entry| (&file.path, entry)));
@@ -277,7 +292,7 @@ impl Context {
         let contents: BTreeMap<Digest, (&VaultPath, Content)> =
             all.map(|(path, entry)| (entry.digest, (path, entry.content()))).collect();
         for (digest, (path, content)) in contents {
-            let recipe = snapshot.recipes.get(&digest);
+            let recipe = recipes.get(&digest);
             match list_chunks(&reader, &index, path.as_str(), content, recipe).await {
                 Ok(_) => {}
                 Err(error) if error.is_damage() => verified.fault(path, error),

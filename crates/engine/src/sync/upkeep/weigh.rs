@@ -204,12 +204,12 @@ impl Session<'_> {
         recorded: bool,
     ) -> Result<(Contents, BTreeSet<Digest>), SyncError> {
         let sure_from = wanted_from.max(head.horizon);
-        let Retained { mut sure, void } = self.log.retained(head, sure_from).await?;
+        let Retained { mut sure, void } = self.retained(head, sure_from).await??;
         let must: BTreeSet<Digest> = sure.all.keys().copied().collect();
         sure.extend(void);
         let kept_from = if recorded { wanted_from.min(head.horizon) } else { wanted_from };
         if kept_from < sure_from {
-            let Retained { sure: older, void } = self.log.retained(head, kept_from).await?;
+            let Retained { sure: older, void } = self.retained(head, kept_from).await??;
             sure.extend(older);
             sure.extend(void);
         }

@@ -14,13 +14,25 @@ const LARGE: u64 = 8 << 10;
 /// Saves one of the files, now and then as a large one.
 pub(super) fn edit(world: &World, rng: &mut Rng, at: usize) {
     let path = (*rng.pick(&FILES)).to_owned();
-    let versions = world.oracle.versions.clone();
-    let mut bytes = chance::content(rng, &versions, None, &path);
+    let mut bytes = chance::content(rng, &world.oracle.versions, None, &path);
     if rng.one_in(4) {
-        let number = versions.fresh();
-        let block = |at: u64| *Digest::of(&[number.to_le_bytes(), at.to_le_bytes()].concat()).as_bytes();
-        bytes.extend((0..LARGE).flat_map(block));
-        versions.add(&bytes, None);
+        enlarge(world, &mut bytes);
     }
     world.user(at, &UserOp::Replace(path, bytes));
+}
+
+/// A large version of one of the files, which nobody has saved yet.
+pub(super) fn large(world: &World, rng: &mut Rng) -> (String, Vec<u8>) {
+    let path = (*rng.pick(&FILES)).to_owned();
+    let mut bytes = chance::content(rng, &world.oracle.versions, None, &path);
+    enlarge(world, &mut bytes);
+    (path, bytes)
+}
+
+fn enlarge(world: &World, bytes: &mut Vec<u8>) {
+    let versions = &world.oracle.versions;
+    let number = versions.fresh();
+    let block = |at: u64| *Digest::of(&[number.to_le_bytes(), at.to_le_bytes()].concat()).as_bytes();
+    bytes.extend((0..LARGE).flat_map(block));
+    versions.add(bytes, None);
 }

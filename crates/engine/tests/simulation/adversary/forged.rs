@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use cogzy_engine::content::{Encoder, PackBuilder};
-use cogzy_engine::model::{Part, RecipeOf};
+use cogzy_engine::model::{Change, Entry, Part, RecipeOf, VaultPath};
 use serde_json::{Value, json};
 
 use super::*;
@@ -10,6 +10,9 @@ use super::*;
 /// Bytes of plaintext that a commit of few bytes has too many: docs/FORMAT.md allows it 1 MiB and
 /// 256 bytes for each byte that is stored.
 const TOO_MANY: usize = 2 << 20;
+
+/// Bytes of the chunks of a forged recipe.
+const PART: usize = 8 << 10;
 
 impl Adversary {
     pub(super) fn put(&mut self, world: &World, key: String, body: impl Into<Bytes>) {
@@ -136,6 +139,35 @@ impl Adversary {
             commit.packs = vec![pack.info];
             commit.recipes = vec![RecipeOf { digest: *digest, recipe: forged }];
         });
+    }
+
+    /// A file of a content that a device is about to save, with a recipe of as many other bytes.
+    pub(super) fn misname(&mut self, world: &World, rng: &mut Rng, head: CommitKey) {
+        let (path, bytes) = edits::large(world, rng);
+        let number = world.oracle.versions.fresh().to_le_bytes();
+        let other: Vec<u8> = number.into_iter().cycle().take(bytes.len()).collect();
+        let mut builder = PackBuilder::new(self.pack_id(world));
+        // Now and then the chunks are nowhere.
+        let parts = other.chunks(PART).map(|chunk| {
+            builder.push(Digest::of(chunk), chunk.len(), Codec::Raw, chunk).unwrap();
+            Part { id: Digest::of(chunk), len: u32::try_from(chunk.len()).unwrap() }
+        });
+        let recipe = Recipe { depth: 0, parts: parts.collect() };
+        let mut packs = vec![];
+        if !rng.one_in(3) {
+            let pack = builder.finish().unwrap();
+            self.put(world, pack_name(pack.info.id), pack.bytes);
+            packs.push(pack.info);
+        }
+        self.recipes.push(recipe.clone());
+        let (digest, size) = (Digest::of(&bytes), u64::try_from(bytes.len()).unwrap());
+        let entry = Entry { digest, size, mtime_ms: 0, mode: 0o644, rows: None };
+        self.forge(world, "misname", head, |commit| {
+            commit.packs = packs;
+            commit.changes = vec![Change { path: VaultPath::new(MISNAMED).unwrap(), entry: Some(entry) }];
+            commit.recipes = vec![RecipeOf { digest, recipe }];
+        });
+        self.coming = Some((path, bytes));
     }
 
     /// A commit of few bytes that unpacks to more than a reader may take, and is well made but for
