@@ -84,6 +84,7 @@ mod process_socket_path;
 mod process_status;
 mod process_tour;
 mod process_watch;
+mod progress;
 mod protection;
 mod prune;
 mod prune_forged;

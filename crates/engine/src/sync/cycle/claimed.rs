@@ -237,6 +237,10 @@ impl Assembly<'_> {
             if again.is_empty() {
                 break;
             }
+            // They counted as done.
+            progress.files_done = progress.files_done.saturating_sub(again.len());
+            let bytes: u64 = again.iter().map(|file| file.entry.size).sum();
+            progress.bytes_done = progress.bytes_done.saturating_sub(bytes);
             let done = self.write(&again, &next, OnDisk::default(), progress).await?;
             progress = done.progress;
             for file in &again {

@@ -102,10 +102,9 @@ impl Session<'_> {
             lock => lock?,
         };
         let plan = ApplyPlan { id, purpose: incoming.purpose.clone(), finish: incoming.finish, items };
-        let files = wanted.len();
         // Of many files they would stand in memory beside the journal.
         drop(wanted);
-        let done = self.put_in_place(incoming, plan, files, lock.as_ref())?;
+        let done = self.put_in_place(incoming, plan, lock.as_ref())?;
         drop(lock);
         drop(right);
         Ok(done)
@@ -192,10 +191,11 @@ impl Session<'_> {
         &mut self,
         incoming: &Incoming<'_>,
         plan: ApplyPlan,
-        files: usize,
         lock: Option<&FileLock>,
     ) -> Result<BTreeSet<Item>, SyncError> {
-        let mut applying = Progress { phase: Phase::Apply, files_total: files, ..Progress::default() };
+        // Those that go count, too.
+        let files_total = plan.items.iter().map(|item| item.steps.len()).sum();
+        let mut applying = Progress { phase: Phase::Apply, files_total, ..Progress::default() };
         let applied = blocking(|| {
             let moved = |item: &Item| self.context.moved_since(incoming, item);
             apply_unless(self.context.fs(), &self.context.layout, plan, lock, &moved, &mut |_| {

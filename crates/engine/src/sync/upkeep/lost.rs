@@ -79,6 +79,8 @@ struct LostWalk<'a> {
     index: ChunkIndex,
     packs: BTreeSet<PackId>,
     readable: HashMap<Digest, bool>,
+    /// Those that cannot be read, and a file that has them.
+    unread: BTreeMap<Digest, (VaultPath, Entry)>,
     /// Recipes that count in place of those of the states.
     right: RightRecipes,
     /// Version of each file that stands, and the generation that made it.
@@ -103,13 +105,6 @@ impl Session<'_> {
         Ok(lost.iter().any(|content| !gone.contains(content)))
     }
 
-    async fn swept_and_there(&mut self, head: &Snapshot) -> Result<Vec<Arc<PackInfo>>, SyncError> {
-        let bucket = self.log.packs_there([]).await?;
-        let mut packs = self.log.swept_and_there(head, &bucket).await?.packs;
-        packs.extend(self.log.swept_in_commits(head, true).await?);
-        Ok(packs)
-    }
-
     /// Versions that need a chunk of a pack that is still damaged, or that is gone although
     /// retention keeps them.
     pub(super) async fn lost(&mut self, faults: &[Fault]) -> Result<Losses, SyncError> {
@@ -122,6 +117,7 @@ impl Session<'_> {
             index: ChunkIndex::default(),
             packs: BTreeSet::new(),
             readable: HashMap::new(),
+            unread: BTreeMap::new(),
             right: blocking(|| self.context.right_recipes())?,
             open: BTreeMap::new(),
             void: BTreeSet::new(),
@@ -148,7 +144,29 @@ impl Session<'_> {
         let held = self.held_by_branches(&newest).await?;
         walk.ends(head, newest.horizon, &held);
         self.add_branches(&mut walk, head, &newest).await?;
+        self.read_by_others(&mut walk, head).await?;
         Ok(walk.ended())
+    }
+
+    /// Looks at what seems lost by the recipes of other commits: that of the state may be wrong.
+    async fn read_by_others(&mut self, walk: &mut LostWalk<'_>, head: CommitKey) -> Result<(), SyncError> {
+        let unread = std::mem::take(&mut walk.unread);
+        if unread.is_empty() {
+            return Ok(());
+        }
+        let claimed = self.log.claimed(head, None, |of| unread.contains_key(&of.digest)).await?;
+        for (content, claims) in claimed {
+            let Some((path, entry)) = unread.get(&content) else { continue };
+            for (_, recipe) in claims {
+                if walk.can_read(path, *entry, Some(&recipe)).await? {
+                    walk.readable.insert(content, true);
+                    break;
+                }
+            }
+        }
+        let LostWalk { readable, losses, .. } = walk;
+        losses.versions.retain(|version| readable.get(&version.content) != Some(&true));
+        Ok(())
     }
 
     /// Versions in the states of branches that are as old as the horizon, which retention keeps
@@ -323,15 +341,26 @@ impl LostWalk<'_> {
         if self.readable.contains_key(&entry.digest) {
             return Ok(());
         }
-        let recipe = self.right.get(&entry.digest).or(recipe);
-        let listed = list_chunks(&self.reader, &self.index, path.as_str(), entry.content(), recipe).await;
-        let is_readable = match listed {
-            Ok(_) => true,
-            Err(error) if error.is_damage() => false,
-            Err(error) => return Err(error),
-        };
+        let recipe = self.right.get(&entry.digest).cloned().or_else(|| recipe.cloned());
+        let is_readable = self.can_read(path, entry, recipe.as_ref()).await?;
+        if !is_readable {
+            self.unread.insert(entry.digest, (path.clone(), entry));
+        }
         self.readable.insert(entry.digest, is_readable);
         Ok(())
+    }
+
+    async fn can_read(
+        &self,
+        path: &VaultPath,
+        entry: Entry,
+        recipe: Option<&Recipe>,
+    ) -> Result<bool, SyncError> {
+        match list_chunks(&self.reader, &self.index, path.as_str(), entry.content(), recipe).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_damage() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::content::ChunkIndex;
-use crate::log::{ChunkReader, Leaves, LogError, Retained, Snapshot};
+use crate::log::{ChunkReader, ClaimedRecipes, Leaves, LogError, Retained, Snapshot};
 use crate::model::{Content, Digest, Recipe, RecipeOf, VaultPath};
 use crate::sync::session::{Context, Session};
 use crate::sync::{SyncError, blocking};
@@ -26,8 +26,8 @@ pub(super) struct OfRecipe {
 
 impl Session<'_> {
     /// Contents of all generations from `horizon` to `head`, with the recipes that this device knows
-    /// to be right, and those that are claimed for what `head` has since before the horizon: nobody
-    /// can tell which of them is right but who has put the content together.
+    /// to be right, and those that were claimed before the horizon for what it still had: nobody can
+    /// tell which of them is right but who has put the content together.
     ///
     /// # Errors
     /// Errors of the disk; the inner one is that of the log.
@@ -40,14 +40,17 @@ impl Session<'_> {
             Ok(retained) => retained,
             Err(error) => return Ok(Err(error)),
         };
-        let another = |of: &RecipeOf| head.recipes.get(&of.digest).is_some_and(|known| *known != of.recipe);
-        if let Some(key) = head.key {
-            for (content, claims) in self.log.claimed(key, None, another).await? {
-                claims.into_iter().for_each(|(_, recipe)| retained.sure.add_recipe(content, recipe));
-            }
-        }
         let right = blocking(|| self.context.right_recipes())?;
         for contents in [&mut retained.sure, &mut retained.void] {
+            let another =
+                |of: &RecipeOf| contents.recipes.get(&of.digest).is_some_and(|one| *one != of.recipe);
+            let claimed = match head.key {
+                Some(key) => self.log.claimed(key, None, another).await?,
+                None => ClaimedRecipes::new(),
+            };
+            for (content, claims) in claimed {
+                claims.into_iter().for_each(|(_, recipe)| contents.add_recipe(content, recipe));
+            }
             for (content, recipe) in right.iter() {
                 if contents.all.contains_key(content) {
                     contents.add_recipe(*content, recipe.clone());

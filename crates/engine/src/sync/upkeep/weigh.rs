@@ -194,6 +194,14 @@ impl Session<'_> {
         Ok(if planted(Bug::TakeForeignHorizon) { wanted.max(head.horizon) } else { wanted })
     }
 
+    /// Packs that were swept, and that are still there.
+    pub(super) async fn swept_and_there(&mut self, head: &Snapshot) -> Result<Vec<Arc<PackInfo>>, SyncError> {
+        let bucket = self.log.packs_there([]).await?;
+        let mut packs = self.log.swept_and_there(head, &bucket).await?.packs;
+        packs.extend(self.log.swept_in_commits(head, true).await?);
+        Ok(packs)
+    }
+
     /// Contents to keep, and those of them that must be there: what was before the generation that
     /// somebody has recorded may be gone, and what is left of it is kept all the same. `recorded`:
     /// nothing goes for a generation that nobody has recorded yet.
