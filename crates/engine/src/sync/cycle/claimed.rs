@@ -52,9 +52,7 @@ impl Judged {
 
     fn note_tried(&self, content: Digest, recipe: &Recipe) {
         let mut known = self.known();
-        if known.len() >= MOST_KNOWN {
-            known.clear();
-        }
+        make_room(&mut known, 1);
         let tried = &mut known.entry(content).or_default().tried;
         if !tried.contains(recipe) {
             tried.push(recipe.clone());
@@ -64,6 +62,7 @@ impl Judged {
     /// Takes in what was found in the past of `head`.
     fn take_in(&self, head: CommitKey, contents: &BTreeSet<Digest>, mut found: ClaimedRecipes) {
         let mut known = self.known();
+        make_room(&mut known, contents.len());
         for content in contents {
             let known = known.entry(*content).or_default();
             let mut claims = found.remove(content).unwrap_or_default();
@@ -73,12 +72,13 @@ impl Judged {
         }
     }
 
-    /// Recipes that are claimed for a content and were not tried, the newest first.
-    fn untried(&self, content: &Digest) -> Vec<Recipe> {
+    /// Recipes that are claimed for a content and were not tried, the newest first: not that one,
+    /// by which it was not to be had a moment ago.
+    fn untried(&self, content: &Digest, now: Option<&Recipe>) -> Vec<Recipe> {
         let known = self.known();
         let Some(Known { claims, tried, .. }) = known.get(content) else { return Vec::new() };
         let mut untried = Vec::new();
-        for (_, recipe) in claims {
+        for (_, recipe) in claims.iter().filter(|(_, recipe)| Some(recipe) != now) {
             if !tried.contains(recipe) && !untried.contains(recipe) {
                 untried.push(recipe.clone());
             }
@@ -91,6 +91,13 @@ impl Judged {
         let known = self.known();
         let Some(Known { claims, tried, .. }) = known.get(content) else { return Vec::new() };
         claims.iter().filter(|(_, recipe)| tried.contains(recipe)).map(|(key, _)| *key).collect()
+    }
+}
+
+/// Begins anew where there would be too many.
+fn make_room(known: &mut BTreeMap<Digest, Known>, more: usize) {
+    if known.len().saturating_add(more) > MOST_KNOWN {
+        known.clear();
     }
 }
 
@@ -209,7 +216,10 @@ impl Assembly<'_> {
     ) -> Result<(), SyncError> {
         let Self { context, order, .. } = *self;
         let judged = &context.judged;
-        let files: Vec<&Wanted> = order.wanted.iter().filter(|file| lost.contains_key(&file.slot)).collect();
+        // What lies in one chunk needs no recipe.
+        let is_lost =
+            |file: &&Wanted| lost.contains_key(&file.slot) && recipes.contains_key(&file.entry.digest);
+        let files: Vec<&Wanted> = order.wanted.iter().filter(is_lost).take(MOST_KNOWN).collect();
         let contents: BTreeSet<Digest> = files.iter().map(|file| file.entry.digest).collect();
         let (Some(head), false) = (order.remote.key, files.is_empty()) else { return Ok(()) };
         let tried = |file: &Wanted, recipes: &SharedMap<Digest, Recipe>, error: &SyncError| {
@@ -222,8 +232,8 @@ impl Assembly<'_> {
             lost.get(&file.slot).into_iter().for_each(|error| tried(file, recipes, error));
         }
         context.look_for_claims(order.log, head, &contents).await?;
-        let claims: BTreeMap<Digest, Vec<Recipe>> =
-            contents.iter().map(|content| (*content, judged.untried(content))).collect();
+        let untried = |content: &Digest| (*content, judged.untried(content, recipes.get(content)));
+        let claims: BTreeMap<Digest, Vec<Recipe>> = contents.iter().map(untried).collect();
         let mut right = BTreeMap::new();
         for turn in 0..MOST {
             let (mut next, mut again) = (recipes.clone(), Vec::new());
