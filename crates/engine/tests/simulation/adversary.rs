@@ -77,8 +77,11 @@ struct Adversary {
     attacked: BTreeSet<String>,
     /// Recipes that it claims for contents of others.
     recipes: Vec<Recipe>,
-    /// Path and content that a device is about to save, and that is claimed to be there.
+    /// Path and content that a device saves later, and that is claimed to be there; until a device
+    /// has sent it.
     coming: Option<(String, Vec<u8>)>,
+    /// True once a device has saved it. What it replaces may wait for a prune, and it too.
+    is_saved: bool,
 }
 
 /// Runs a seed from the first step to the end.
@@ -113,9 +116,10 @@ pub async fn run(seed: u64, trace: Trace) -> Check {
         }
         if misname_at == Some(step) {
             adversary.begin_misname(&world, &mut apart);
-        } else if adversary.coming.is_some() && apart.one_in(3) {
+        } else if adversary.coming.is_some() && !adversary.is_saved && apart.one_in(3) {
             save_coming(&mut world, apart.below(DEVICES), &mut adversary).await?;
         }
+        adversary.look_for_coming(&world);
         let at = rng.below(DEVICES);
         match rng.below(11) {
             0..3 => adversary.act(&world, &mut rng),
@@ -132,8 +136,15 @@ pub async fn run(seed: u64, trace: Trace) -> Check {
     for device in &world.devices {
         *device.faults.lock().unwrap() = RemoteFaults::default();
     }
-    if adversary.coming.is_some() {
+    // Whoever waits for what was swept goes on after a prune.
+    for _ in 0..ROUNDS {
+        if adversary.coming.is_none() {
+            break;
+        }
+        world.pass(8 * DAY).await;
+        prune(&mut world, 0, &adversary).await?;
         save_coming(&mut world, 0, &mut adversary).await?;
+        adversary.look_for_coming(&world);
     }
     end(&mut world, &adversary).await
 }
@@ -148,9 +159,8 @@ async fn save_coming(world: &mut World, at: usize, adversary: &mut Adversary) ->
     }
     world.trace.mark("adversary: a misnamed content is saved");
     world.user(at, &UserOp::Replace(path, bytes));
-    sync(world, at, true).await?;
-    adversary.coming = None;
-    Ok(())
+    adversary.is_saved = true;
+    sync(world, at, true).await
 }
 
 /// A cycle, which nothing that the adversary does may stop. Files may wait only where `some_wait`.
@@ -314,16 +324,6 @@ impl Adversary {
     /// sent.
     fn some_wait(&self) -> bool {
         self.swept || !self.deleted.is_empty() || self.coming.is_some()
-    }
-
-    /// True for a content that nobody has sent.
-    fn awaits(&self, content: &Digest) -> bool {
-        self.coming.as_ref().is_some_and(|(_, bytes)| Digest::of(bytes) == *content)
-    }
-
-    fn begin_misname(&mut self, world: &World, rng: &mut Rng) {
-        let head = commits(world).into_keys().rev().find(|key| !self.bombs.contains(key));
-        head.into_iter().for_each(|head| self.misname(world, rng, head));
     }
 
     /// Deletes or damages an object. Of a commit that is gone devices rightly halt; what a commit

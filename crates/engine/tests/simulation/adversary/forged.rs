@@ -141,6 +141,27 @@ impl Adversary {
         });
     }
 
+    /// True for a content that nobody has sent.
+    pub(super) fn awaits(&self, content: &Digest) -> bool {
+        self.coming.as_ref().is_some_and(|(_, bytes)| Digest::of(bytes) == *content)
+    }
+
+    /// Forgets what was coming once a device has brought a recipe of it.
+    pub(super) fn look_for_coming(&mut self, world: &World) {
+        let brings = |commit: &Commit| {
+            let mut own = commit.recipes.iter().filter(|of| !self.recipes.contains(&of.recipe));
+            own.any(|of| self.awaits(&of.digest))
+        };
+        if self.coming.is_some() && commits(world).values().any(brings) {
+            self.coming = None;
+        }
+    }
+
+    pub(super) fn begin_misname(&mut self, world: &World, rng: &mut Rng) {
+        let head = commits(world).into_keys().rev().find(|key| !self.bombs.contains(key));
+        head.into_iter().for_each(|head| self.misname(world, rng, head));
+    }
+
     /// A file of a content that a device is about to save, with a recipe of as many other bytes.
     pub(super) fn misname(&mut self, world: &World, rng: &mut Rng, head: CommitKey) {
         let (path, bytes) = edits::large(world, rng);
