@@ -25,6 +25,8 @@ async fn being_offline_is_left_at_once_when_the_server_is_back() {
     let mut server = S3Server::start().await;
     let [mut one, two] = ["one", "two"].map(|name| Machine::with_server(folder.path(), name, &server));
     one.set("COGZY_VAULT__SYNC__BATCH_INTERVAL", "200ms");
+    // A slow machine looks at a file so soon after it was written that it waits for that, too.
+    one.set("COGZY_VAULT__SYNC__SETTLE", "0ms");
     // The whole schedule passes while the server is away.
     one.configure("[retry]\nschedule = [\"100ms\", \"200ms\", \"300ms\", \"400ms\"]\n");
     // A file of ours that is under way when the server goes.
